@@ -1,0 +1,58 @@
+// What a source hands to the intake, and what comes back.
+// The same value comes from HTTP, Redis and every later source, so that one check covers them all.
+#pragma once
+
+#include "services/domain/result.hpp"
+#include "services/domain/task.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace task_runner {
+
+/// Where in a taken batch a message stood. The store keeps it with the decision about the message, in one
+/// commit, so that a batch which is taken in again after a crash repeats nothing.
+struct push_origin {
+  /// The number of the taken batch; unique per node.
+  uint64_t batch = 0;
+  /// Place in the batch, from 0.
+  uint32_t position = 0;
+};
+
+/// A task definition as a source submits it.
+struct push_item {
+  /// Given by the client (see CONTRACT: 1-128 of `A-Z a-z 0-9 . _ : -`), or empty: the intake makes one.
+  std::string id;
+  /// Empty means the default channel.
+  std::string channel;
+  std::string name;
+  task_command command;
+  /// Seconds from now before it may start; exclusive with `not_before_ms`.
+  double delay_s = 0;
+  /// The moment before which it may not start; 0 means at once.
+  wall_time_ms not_before_ms = 0;
+  std::optional<push_origin> origin;
+};
+
+/// What became of one push_item.
+struct push_reply {
+  std::string task_name;
+  /// The new task, or the holder when `accepted` is false and there is no failure.
+  std::string task_id;
+  /// Whether a new task stands durably in its queue; false for a duplicate and for a failure.
+  bool accepted = false;
+  /// Set when the push was refused.
+  std::optional<error> failure;
+};
+
+/// Called exactly once, with one reply per item in the same order, from any thread. Must not block.
+using push_completion = std::function<void(std::vector<push_reply>)>;
+
+/// Checks one item against the rules that hold for every source: a name or command, valid text, lengths, a
+/// valid id and channel name, a delay of 0 to ten years.
+result<void> check_push(const push_item& item);
+
+} // namespace task_runner
