@@ -1,0 +1,83 @@
+// The process port: start an attempt, signal it, hear of its end.
+// The real one talks to the launcher process; tests put a fake in its place.
+#pragma once
+
+#include "services/domain/result.hpp"
+#include "services/domain/task.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace task_runner {
+
+/// One attempt to start.
+struct attempt_start {
+  attempt_key key;
+  std::string channel;
+  /// The command line, when `argv` is empty.
+  std::string line;
+  std::vector<std::string> argv;
+};
+
+/// The command of an attempt has been started.
+struct attempt_started {
+  attempt_key key;
+  std::string channel;
+  int pid = 0;
+  wall_time_ms started_at_ms = 0;
+};
+
+/// An attempt has ended, or could not be started, or was lost with the launcher.
+struct attempt_ended {
+  attempt_key key;
+  std::string channel;
+  outcome how;
+  /// 0 when the command never started.
+  wall_time_ms started_at_ms = 0;
+  wall_time_ms ended_at_ms = 0;
+  /// All bytes the command wrote, kept or not.
+  uint64_t output_bytes = 0;
+};
+
+/// One attempt that the launcher knows of.
+struct known_attempt {
+  attempt_key key;
+  std::string channel;
+  /// 0 while it waits to be started.
+  int pid = 0;
+  wall_time_ms started_at_ms = 0;
+  /// Whether `end` is set: it ended and has not been settled.
+  bool ended = false;
+  attempt_ended end;
+};
+
+/// Who is told. Called on the runner's own thread, one call at a time; must not block.
+class process_events {
+public:
+  virtual ~process_events() = default;
+  virtual void on_started(const attempt_started& event) = 0;
+  /// Exactly once per attempt and connection; repeated after a restart of the daemon until settled() is called.
+  virtual void on_ended(const attempt_ended& event) = 0;
+};
+
+/// Starts, signals and reports attempts. Thread-safe; no call blocks.
+class process_runner {
+public:
+  virtual ~process_runner() = default;
+
+  /// Hands an attempt over. Its fate comes through process_events, a failed start as `spawn_failed`.
+  /// Starting a key that is known already changes nothing. `overloaded` when the bounded queue is full.
+  virtual result<void> start(attempt_start request) = 0;
+
+  /// Sends a signal to the attempt's process group. `not_found` when no such attempt runs.
+  virtual result<void> signal(const attempt_key& key, int signal_number) = 0;
+
+  /// The attempt's outcome stands durably in the store; the journal may forget it.
+  virtual void settled(const attempt_key& key) = 0;
+
+  /// All attempts of a channel that run, wait to start, or ended without having been settled.
+  virtual std::vector<known_attempt> known_attempts(const std::string& channel) const = 0;
+};
+
+} // namespace task_runner
