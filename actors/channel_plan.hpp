@@ -1,0 +1,22 @@
+// Which channels exist and how they are set: the pure merge of what the store holds and what the INI says.
+// What the API changed stands until the INI's own value changes.
+#pragma once
+
+#include "services/domain/channel.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace task_runner {
+
+/// The channels of a first start, all distinct, as in the predecessor: default, biz, cron, and the default
+/// channel when it has another name.
+std::vector<channel_record> first_channels(const std::string& channel_default, wall_time_ms now);
+
+/// Applies INI sections to the stored channels; answers with the records that are new or changed and have to be
+/// saved. A section's value counts only where it differs from what the INI said the last time.
+std::vector<channel_record> merge_ini(const std::map<std::string, channel_record>& stored,
+                                      const std::map<std::string, channel_settings>& sections, wall_time_ms now);
+
+} // namespace task_runner

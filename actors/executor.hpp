@@ -1,0 +1,37 @@
+// The executor of one channel: worker slots on one side, the process port on the other.
+// It starts what the queue leased and reports how it ended; what to run next is the queue's decision.
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "actors/probe.hpp"
+#include "services/ports/clock.hpp"
+
+#include <memory>
+#include <string>
+
+namespace task_runner {
+
+struct executor_dependencies {
+  std::string channel;
+  /// Worker slots at the start; 0 runs nothing.
+  uint32_t workers = 0;
+  queue_actor queue;
+  process_runner* runner = nullptr;
+  const wall_clock* clock = nullptr;
+  std::shared_ptr<actor_probe> probe;
+};
+
+struct executor_state {
+  static inline const char* name = "executor";
+  executor_dependencies dependencies;
+  uint32_t workers = 0;
+};
+
+/// The kinds of message that an executor's probe counts, in the order of executor_message.
+enum class executor_message : size_t { run, started, ended, settled, workers, known };
+std::vector<std::string_view> executor_message_kinds();
+
+executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor_state> self,
+                                       executor_dependencies dependencies);
+
+} // namespace task_runner

@@ -1,0 +1,155 @@
+// The intake actor.
+#include "actors/intake.hpp"
+
+#include "services/domain/names.hpp"
+
+#include <caf/all.hpp>
+
+#include <cmath>
+#include <map>
+
+namespace task_runner {
+
+namespace {
+
+using intake_pointer = intake_actor::stateful_pointer<intake_state>;
+
+/// How long a channel's queue may take to commit one part of a batch of several channels.
+constexpr std::chrono::seconds part_timeout{60};
+
+/// A batch that goes to several channels, until all of them have answered.
+struct scattered_batch {
+  caf::typed_response_promise<push_replies> promise;
+  push_replies gathered;
+  size_t parts_open = 0;
+};
+
+/// One channel's share of a batch, with the places of its items in the whole.
+struct batch_part {
+  admitted_batch batch;
+  std::vector<size_t> places;
+};
+
+std::string display_name(const push_item& item) {
+  if (!item.name.empty())
+    return item.name;
+  if (!item.command.line.empty())
+    return item.command.line;
+  std::string name;
+  for (const auto& argument : item.command.argv) {
+    if (!name.empty())
+      name += ' ';
+    name += argument;
+  }
+  return name;
+}
+
+admitted_push complete(push_item item, const std::string& channel, wall_time_ms now) {
+  admitted_push admitted;
+  auto& value = admitted.value;
+  value.name = display_name(item);
+  value.id = item.id.empty() ? make_task_id(now) : std::move(item.id);
+  value.channel = channel;
+  value.command = std::move(item.command);
+  if (value.command.line == value.name)
+    value.command.line.clear(); // the name says it already
+  value.created_at_ms = now;
+  value.not_before_ms = item.not_before_ms;
+  if (item.delay_s > 0)
+    value.not_before_ms = std::max(value.not_before_ms, now + static_cast<wall_time_ms>(std::ceil(item.delay_s * 1000)));
+  admitted.origin = item.origin;
+  return admitted;
+}
+
+push_reply refused(const push_item& item, error why) {
+  return {display_name(item), {}, false, std::move(why)};
+}
+
+/// Sends each part to its channel and puts the answers back in their places.
+void scatter(intake_pointer self, std::shared_ptr<scattered_batch> whole, std::map<std::string, batch_part> parts) {
+  whole->parts_open = parts.size();
+  if (parts.empty()) {
+    whole->promise.deliver(std::move(whole->gathered));
+    return;
+  }
+  for (auto& [channel, part] : parts) {
+    const auto close_part = [whole] {
+      if (--whole->parts_open == 0)
+        whole->promise.deliver(std::move(whole->gathered));
+    };
+    self->request(self->state.dependencies.router, part_timeout, std::move(part.batch))
+        .then(
+            [=, places = part.places](push_replies& answer) {
+              for (size_t i = 0; i < places.size() && i < answer.replies.size(); ++i)
+                whole->gathered.replies[places[i]] = std::move(answer.replies[i]);
+              close_part();
+            },
+            [=, places = part.places](const caf::error&) {
+              for (const auto place : places)
+                whole->gathered.replies[place].failure =
+                    error{error_code::timeout, "the channel's queue did not answer in time; look at /status"};
+              close_part();
+            });
+  }
+}
+
+caf::result<push_replies> take(intake_pointer self, push_batch& batch) {
+  const auto& d = self->state.dependencies;
+  const auto now = d.clock->now_ms();
+  push_replies gathered;
+  gathered.replies.resize(batch.items.size());
+  std::map<std::string, batch_part> parts;
+  size_t admitted = 0;
+  for (size_t i = 0; i < batch.items.size(); ++i) {
+    auto& item = batch.items[i];
+    if (self->state.draining) {
+      gathered.replies[i] =
+          refused(item, {error_code::draining, "the daemon is stopping and takes nothing new; try again soon"});
+      continue;
+    }
+    if (auto valid = check_push(item); !valid) {
+      gathered.replies[i] = refused(item, valid.failure());
+      continue;
+    }
+    const auto& channel = item.channel.empty() ? d.channel_default : item.channel;
+    auto& part = parts[channel];
+    part.batch.channel = channel;
+    part.places.push_back(i);
+    gathered.replies[i].task_name = display_name(item);
+    part.batch.items.push_back(complete(std::move(item), part.batch.channel, now));
+    ++admitted;
+  }
+  if (parts.size() == 1 && admitted == batch.items.size()) // the common case: the queue answers the requester itself
+    return self->delegate(d.router, std::move(parts.begin()->second.batch));
+  auto whole = std::make_shared<scattered_batch>();
+  whole->promise = self->make_response_promise<push_replies>();
+  whole->gathered = std::move(gathered);
+  auto promise = whole->promise;
+  scatter(self, std::move(whole), std::move(parts));
+  return promise;
+}
+
+} // namespace
+
+std::vector<std::string_view> intake_message_kinds() {
+  return {"push", "drain"};
+}
+
+intake_actor::behavior_type intake(intake_pointer self, intake_dependencies dependencies) {
+  self->state.dependencies = std::move(dependencies);
+  const auto note = [self](intake_message kind) {
+    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
+  };
+  return {
+      [=](push_batch& batch) -> caf::result<push_replies> {
+        const auto guard = note(intake_message::push);
+        return take(self, batch);
+      },
+      [=](const drain&) {
+        const auto guard = note(intake_message::drain);
+        self->state.draining = true;
+      },
+  };
+}
+
+} // namespace task_runner

@@ -1,0 +1,32 @@
+// The intake: the one admission point every task passes, whatever source it comes from.
+// It checks, completes (id, channel, time) and sends on; the queue of the channel answers.
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "actors/probe.hpp"
+#include "services/ports/clock.hpp"
+
+#include <memory>
+#include <string>
+
+namespace task_runner {
+
+struct intake_dependencies {
+  std::string channel_default;
+  router_actor router;
+  const wall_clock* clock = nullptr;
+  std::shared_ptr<actor_probe> probe;
+};
+
+struct intake_state {
+  static inline const char* name = "intake";
+  intake_dependencies dependencies;
+  bool draining = false;
+};
+
+enum class intake_message : size_t { push, drain };
+std::vector<std::string_view> intake_message_kinds();
+
+intake_actor::behavior_type intake(intake_actor::stateful_pointer<intake_state> self, intake_dependencies dependencies);
+
+} // namespace task_runner

@@ -1,0 +1,114 @@
+// Every actor interface of the system, one line and one sentence per message: reading this is reading the architecture.
+// intake -> router -> queue <-> executor carry the tasks; the supervisor watches, the gateway asks for HTTP and sources.
+#pragma once
+
+#include "actors/messages.hpp"
+
+#include <caf/replies_to.hpp>
+#include <caf/typed_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <functional>
+#include <memory>
+
+namespace task_runner {
+
+/// Runs a channel's attempts on its worker slots.
+using executor_actor = caf::typed_actor<
+    // The queue leased this attempt; its command is started.
+    caf::reacts_to<run_attempt>,
+    // The launcher started a command; the queue is told.
+    caf::reacts_to<process_started>,
+    // A command ended; the queue is told, and its slot is free.
+    caf::reacts_to<process_ended>,
+    // The queue settled these durably; the launcher may forget them.
+    caf::reacts_to<settled_attempts>,
+    // The number of worker slots changes; the difference goes to the queue as credit.
+    caf::reacts_to<set_workers>,
+    // The queue recovers and asks what the launcher knows.
+    caf::replies_to<get_known_attempts>::with<known_attempts_reply>>;
+
+/// Introduces the executor to its queue.
+struct attach_executor {
+  executor_actor executor;
+};
+
+/// Holds the order, the dedup rule and the leases of one channel.
+using queue_actor = caf::typed_actor<
+    // Checked pushes; answered when each is committed, a duplicate or refused.
+    caf::replies_to<admitted_batch>::with<push_replies>,
+    // Counts and the first tasks.
+    caf::replies_to<get_channel_status>::with<channel_status>,
+    // The executor of this channel; recovery begins.
+    caf::reacts_to<attach_executor>,
+    // The store told what it has of this channel.
+    caf::reacts_to<recovery_read>,
+    // The store committed a submission, or could not.
+    caf::reacts_to<store_committed>,
+    // The store read a stretch of the backlog.
+    caf::reacts_to<window_read>,
+    // The store read tasks for a status.
+    caf::reacts_to<status_read>,
+    // The executor grants or withdraws worker slots.
+    caf::reacts_to<grant_credit>,
+    // A command has started.
+    caf::reacts_to<process_started>,
+    // A command has ended.
+    caf::reacts_to<process_ended>,
+    // A delay or a pause is over.
+    caf::reacts_to<wake_up>,
+    // The channel's dedup rule changes.
+    caf::reacts_to<configure_queue>,
+    // Lease nothing more, and tell the router when nothing runs.
+    caf::reacts_to<drain>>;
+
+/// Watches intake, router and gateway, and leads the shutdown.
+using supervisor_actor = caf::typed_actor<
+    // Drain intake and queues.
+    caf::reacts_to<drain>,
+    // The router says that nothing runs any more.
+    caf::reacts_to<all_quiet>,
+    // End everything.
+    caf::reacts_to<shut_down>>;
+
+/// Introduces the supervisor to the router.
+struct attach_supervisor {
+  supervisor_actor supervisor;
+};
+
+/// Knows the channels, owns their actor pairs and restarts them.
+using router_actor = caf::typed_actor<
+    // Who is to be told when all is quiet.
+    caf::reacts_to<attach_supervisor>,
+    // Goes on to the channel's queue, which answers.
+    caf::replies_to<admitted_batch>::with<push_replies>,
+    // A new channel; answered when it stands in the store.
+    caf::replies_to<create_channel>::with<action_reply>,
+    // Sections of the INI, at start and on HUP; answered when they stand in the store.
+    caf::replies_to<apply_ini>::with<action_reply>,
+    // Counts and tasks of one channel or all.
+    caf::replies_to<get_status>::with<status_reply>,
+    // One task by id.
+    caf::replies_to<get_task>::with<task_reply>,
+    // The store looked up a task.
+    caf::reacts_to<task_read>,
+    // The store wrote a channel.
+    caf::reacts_to<channel_saved>,
+    // Drain every queue.
+    caf::reacts_to<drain>,
+    // A draining queue has nothing left that runs.
+    caf::reacts_to<queue_quiet>,
+    // End the pairs, then yourself.
+    caf::reacts_to<shut_down>>;
+
+/// The one admission point every task passes.
+using intake_actor = caf::typed_actor<
+    // Checks every item, completes it, and sends it to its channel.
+    caf::replies_to<push_batch>::with<push_replies>,
+    // Refuse everything from now on.
+    caf::reacts_to<drain>>;
+
+} // namespace task_runner
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::attach_executor)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::attach_supervisor)

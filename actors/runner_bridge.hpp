@@ -1,0 +1,42 @@
+// Carries what the launcher reports from the process port's thread to the executor of the channel.
+// The one place where that thread meets the actors.
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "services/ports/process_runner.hpp"
+
+#include <functional>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+namespace task_runner {
+
+/// Thread-safe. An event of a channel without executor is dropped: the process port keeps it among its known
+/// attempts, and the channel's recovery reads them.
+class runner_bridge final : public process_events {
+public:
+  /// Called for each end before it is passed on, on the port's thread; for logging a command's output.
+  using end_observer = std::function<void(const attempt_ended&)>;
+
+  explicit runner_bridge(end_observer observer) : observer_(std::move(observer)) {}
+
+  void attach(const std::string& channel, executor_actor executor);
+  void detach(const std::string& channel);
+  /// Drops every executor, so that no handle outlives the actor system.
+  void detach_all();
+
+  /// The channel's executor; an empty handle when there is none now.
+  executor_actor executor_of(const std::string& channel) const;
+
+  void on_started(const attempt_started& event) override;
+  void on_ended(const attempt_ended& event) override;
+
+private:
+
+  end_observer observer_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, executor_actor> executors_;
+};
+
+} // namespace task_runner
