@@ -1,0 +1,49 @@
+// The right to answer one request, once, from any thread, whenever the answer is known.
+// Whoever drops it unanswered has answered 500: no client waits for an answer that nobody will give.
+#pragma once
+
+#include "services/domain/error.hpp"
+#include "services/http/http_message.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace task_runner {
+
+class http_connection;
+
+/// A handle that can be copied and moved; all copies answer the same request. Thread-safe, never blocks, and
+/// safe to keep after the client has left or the server has stopped. Only the first answer counts.
+class http_responder {
+public:
+  /// Answers nothing; to be assigned to.
+  http_responder() = default;
+  http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number);
+
+  /// Sends an answer as it is. `status` is 200 to 599; `content_type` may be empty when `body` is.
+  /// Content-Length, Date, Connection and, with 429 and 503, Retry-After are added; extra headers with line
+  /// breaks are left out. False when it no longer counts: answered before, timed out, client gone, server
+  /// stopped.
+  bool send(int status, std::string_view content_type, std::string_view body,
+            const std::vector<http_header>& extra_headers = {}) const;
+
+  /// Sends the envelope (see make_envelope). Under legacy-200 the HTTP status is 200, whatever `status_code`
+  /// says.
+  bool send_envelope(int status_code, std::string_view message, std::string_view data_json = "null",
+                     std::string_view members_json = {}, std::vector<http_header> extra_headers = {}) const;
+
+  /// Sends the envelope of an error, with the HTTP status of its code.
+  bool fail(const error& failure, std::vector<http_header> extra_headers = {}) const;
+
+  /// Whether an answer has been given. Says nothing of whether it arrived.
+  bool answered() const;
+
+private:
+  class exchange;
+  std::shared_ptr<exchange> exchange_;
+};
+
+} // namespace task_runner
