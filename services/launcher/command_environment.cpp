@@ -1,0 +1,73 @@
+// Filtering, packing and unpacking of the environment of commands.
+#include "services/launcher/command_environment.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace task_runner::launcher {
+namespace {
+
+constexpr std::string_view secret_prefix = "TASK_RUNNER_REDIS_PASSWORD";
+constexpr std::array<std::string_view, 3> own_names{
+    "TASK_RUNNER_TASK_ID=", "TASK_RUNNER_CHANNEL=", "TASK_RUNNER_ATTEMPT="};
+
+bool starts_with(std::string_view text, std::string_view prefix) noexcept {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+bool is_own_entry(std::string_view entry) noexcept {
+  for (const std::string_view name : own_names)
+    if (starts_with(entry, name))
+      return true;
+  return false;
+}
+
+} // namespace
+
+bool is_secret_entry(std::string_view entry) noexcept {
+  return starts_with(entry, secret_prefix);
+}
+
+std::string encode_environment(const char* const* entries) {
+  std::string bytes;
+  for (; entries != nullptr && *entries != nullptr; ++entries) {
+    const std::string_view entry(*entries);
+    if (entry.empty() || is_secret_entry(entry) || is_own_entry(entry))
+      continue;
+    bytes.append(entry);
+    bytes.push_back('\0');
+  }
+  return bytes;
+}
+
+command_environment::command_environment(std::string_view bytes, const std::string& working_directory) {
+  while (!bytes.empty()) {
+    const std::string_view entry = bytes.substr(0, bytes.find('\0'));
+    bytes.remove_prefix(std::min(entry.size() + 1, bytes.size()));
+    if (entry.empty() || is_secret_entry(entry) || is_own_entry(entry))
+      continue;
+    if (starts_with(entry, "PATH=") && !search_path_)
+      search_path_ = std::string(entry.substr(5));
+    if (starts_with(entry, "PWD=") && !working_directory.empty())
+      continue;
+    entries_.emplace_back(entry);
+  }
+  if (!working_directory.empty())
+    entries_.push_back("PWD=" + working_directory);
+}
+
+char* const* command_environment::for_attempt(const attempt_start& attempt) {
+  own_entries_.clear();
+  own_entries_.push_back(std::string(own_names[0]) + attempt.key.task_id);
+  own_entries_.push_back(std::string(own_names[1]) + attempt.channel);
+  own_entries_.push_back(std::string(own_names[2]) + std::to_string(attempt.key.attempt));
+  pointers_.clear();
+  for (std::string& entry : entries_)
+    pointers_.push_back(entry.data());
+  for (std::string& entry : own_entries_)
+    pointers_.push_back(entry.data());
+  pointers_.push_back(nullptr);
+  return pointers_.data();
+}
+
+} // namespace task_runner::launcher

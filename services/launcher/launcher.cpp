@@ -1,0 +1,194 @@
+// Becoming the launcher: a process of its own, detached from the daemon's terminal, alone on its state
+// directory. The starter waits until the launcher is ready, so that whoever started it learns at once why it
+// could not.
+#include "services/launcher/launcher.hpp"
+
+#include "services/launcher/launcher_server.hpp"
+#include "services/launcher/packet_socket.hpp"
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <optional>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace task_runner {
+namespace {
+
+using launcher::owned_descriptor;
+
+constexpr const char* pid_file_name = "launcher.pid";
+/// A launcher that is just leaving, or that died in the middle of a spawn, holds the lock a moment longer.
+constexpr int lock_tries = 20;
+constexpr int lock_pause_ms = 10;
+
+error failure_of(error_code code, const std::string& what) {
+  return {code, what + ": " + std::strerror(errno)};
+}
+
+/// Nothing of the daemon's may live on in the launcher: descriptors, signal dispositions, signal mask.
+void shed_inheritance() noexcept {
+  ::syscall(SYS_close_range, 3U, ~0U, 0U);
+  // Straight to the kernel, whose structure of nothing but zeros means SIG_DFL: the C library would keep its
+  // hands over the two signals it reserves for itself, and an ignored one of those is inherited like any
+  // other.
+  constexpr std::array<char, 64> standard{};
+  constexpr size_t kernel_signal_set_size = 8;
+  for (int number = 1; number <= SIGRTMAX; ++number)
+    ::syscall(SYS_rt_sigaction, number, standard.data(), nullptr, kernel_signal_set_size);
+  // Whoever wants to end the launcher uses KILL; everything else is meant for the daemon. Blocked, not
+  // ignored: a child that is just being made must not lose a signal that was sent to it.
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  for (const int number : {SIGCHLD, SIGUSR2, SIGINT, SIGHUP, SIGTERM, SIGPIPE})
+    ::sigaddset(&blocked, number);
+  ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
+}
+
+/// Locks launcher.pid and writes our pid into it.
+result<owned_descriptor> lock_state(int state_dir) {
+  for (int round = 0; round < lock_tries; ++round) {
+    owned_descriptor file(
+        ::openat(state_dir, pid_file_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file)
+      return failure_of(error_code::unavailable, "cannot open launcher.pid");
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
+      // The launcher before us removes the file before it lets go of the lock: ours must be the one in place.
+      struct stat locked {};
+      struct stat in_place {};
+      if (::fstat(file.get(), &locked) != 0 ||
+          ::fstatat(state_dir, pid_file_name, &in_place, AT_SYMLINK_NOFOLLOW) != 0 ||
+          locked.st_ino != in_place.st_ino || locked.st_dev != in_place.st_dev)
+        continue;
+      const std::string text = std::to_string(::getpid()) + "\n";
+      if (::ftruncate(file.get(), 0) != 0 ||
+          ::pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        return failure_of(error_code::unavailable, "cannot write launcher.pid");
+      return file;
+    }
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return failure_of(error_code::unavailable, "cannot lock launcher.pid");
+    ::poll(nullptr, 0, lock_pause_ms);
+  }
+  return error{error_code::conflict, "another launcher holds this state directory (see launcher.pid)"};
+}
+
+/// Raises the soft limit of descriptors to the hard one; returns what it was, for the commands.
+rlimit raise_descriptor_limit() noexcept {
+  rlimit before{};
+  if (::getrlimit(RLIMIT_NOFILE, &before) != 0)
+    before = {1'024, 4'096};
+  rlimit raised = before;
+  raised.rlim_cur = raised.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &raised);
+  return before;
+}
+
+/// stdin, stdout and stderr become /dev/null: they are the daemon's, and a terminal may hang on them.
+void leave_terminal() noexcept {
+  const owned_descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!nothing)
+    return;
+  for (int standard = 0; standard <= 2; ++standard)
+    ::dup2(nothing.get(), standard);
+}
+
+/// Tells the starter: nothing but a newline when ready, else the exit code as a digit and the reason.
+void report(owned_descriptor& pipe, const std::string& text) noexcept {
+  if (::write(pipe.get(), text.data(), text.size()) < 0)
+    pipe.reset(); // The starter has gone; the launcher serves whoever comes.
+  pipe.reset();
+}
+
+/// The launcher itself, after the fork.
+int serve(const launcher_options& options, owned_descriptor ready) {
+  ::setsid();
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  result<owned_descriptor> state_dir = launcher::open_directory(options.state_dir);
+  if (!state_dir) {
+    report(ready, "1" + state_dir.failure().message);
+    return 1;
+  }
+  const result<owned_descriptor> lock = lock_state(state_dir->get());
+  if (!lock) {
+    const int code = lock.failure().code == error_code::conflict ? 2 : 1;
+    report(ready, std::to_string(code) + lock.failure().message);
+    return code;
+  }
+  const rlimit command_descriptors = raise_descriptor_limit();
+  result<std::unique_ptr<launcher::launcher_server>> server =
+      launcher::launcher_server::open(state_dir->get(), options, command_descriptors);
+  if (!server) {
+    ::unlinkat(state_dir->get(), pid_file_name, 0);
+    report(ready, "1" + server.failure().message);
+    return 1;
+  }
+  leave_terminal();
+  report(ready, "0");
+  (*server)->run();
+  // While the lock is still held, so that the file is never one that a later launcher has just written.
+  ::unlinkat(state_dir->get(), pid_file_name, 0);
+  return 0;
+}
+
+/// What the launcher reports through the pipe, until it closes it.
+std::string read_report(int pipe) {
+  std::string text;
+  std::array<char, 1'024> buffer{};
+  for (;;) {
+    const ssize_t n = ::read(pipe, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return text;
+    text.append(buffer.data(), static_cast<size_t>(n));
+  }
+}
+
+} // namespace
+
+int run_launcher(const launcher_options& options) {
+  ::prctl(PR_SET_NAME, "tr-launcher");
+  shed_inheritance();
+  std::array<int, 2> ends{-1, -1};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    std::perror("task-runner --launcher: cannot make a pipe");
+    return 1;
+  }
+  owned_descriptor reading(ends[0]);
+  owned_descriptor writing(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) {
+    std::perror("task-runner --launcher: cannot fork");
+    return 1;
+  }
+  if (child == 0) {
+    reading.reset();
+    return serve(options, std::move(writing));
+  }
+  writing.reset();
+  const std::string text = read_report(reading.get());
+  if (text == "0")
+    return 0;
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (text.empty()) {
+    std::fprintf(stderr, "task-runner --launcher: the launcher died before it was ready\n");
+    return 1;
+  }
+  std::fprintf(stderr, "task-runner --launcher: %s\n", text.c_str() + 1);
+  return text[0] == '2' ? 2 : 1;
+}
+
+} // namespace task_runner

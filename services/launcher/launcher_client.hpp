@@ -1,0 +1,158 @@
+// The daemon's side of the launcher: starts or finds it, keeps the conversation going, and is the process
+// port. The launcher outlives this object; what it did meanwhile is in the listing the next one receives.
+#pragma once
+
+#include "services/launcher/launcher_link.hpp"
+#include "services/ports/process_runner.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+namespace task_runner {
+
+struct launcher_client_options {
+  /// The state directory, absolute; it must exist.
+  std::string state_dir;
+  /// What is executed as `BINARY --launcher --state-dir DIR`. Through /proc/self/exe the process never
+  /// carries the daemon's name, not even for the moment before it renames itself.
+  std::string launcher_binary = "/proc/self/exe";
+  /// Further arguments behind those; tests use them.
+  std::vector<std::string> launcher_arguments;
+  /// Most requests waiting to be sent; start() and signal() answer `overloaded` beyond. Above 0.
+  size_t queue_max = 16'384;
+  /// How long start_service() waits for the listing, milliseconds.
+  int start_wait_ms = 5'000;
+};
+
+/// What `/status` tells of the launcher.
+struct launcher_health {
+  bool connected = false;
+  /// 0 while none is connected.
+  int launcher_pid = 0;
+  /// How often a launcher was started or found again after the first.
+  uint64_t restarts = 0;
+  /// Attempts handed over that have not ended.
+  size_t running = 0;
+  /// Requests waiting to be sent.
+  size_t queued = 0;
+  /// The last failure in a sentence; stays after it has been overcome. Empty when there was none.
+  std::string last_error;
+};
+
+/// Talks to the launcher of one state directory from a thread of its own, "tr-launch-io". Thread-safe; no
+/// call but start_service() and stop() blocks.
+///
+/// When the launcher dies, a new one is started at once (then with backoff), and every attempt that it does
+/// not know any more ends as `lost`. Requests made meanwhile wait in the queue.
+class launcher_client : public process_runner {
+public:
+  explicit launcher_client(launcher_client_options options);
+  /// Calls stop().
+  ~launcher_client() override;
+  launcher_client(const launcher_client&) = delete;
+  launcher_client& operator=(const launcher_client&) = delete;
+
+  /// Connects, starting a launcher when there is none, and waits for its listing. After success
+  /// known_attempts() answers; what had ended before stands there, and on_ended is called only for what ends
+  /// from now on. `events` must outlive stop(). Call once. `unavailable` with the reason when there is no
+  /// launcher in time.
+  result<void> start_service(process_events& events);
+
+  /// Sends what is queued (for at most a second), closes the connection and joins the thread. The launcher
+  /// and its commands go on. Idempotent; not to be called from process_events.
+  void stop();
+
+  /// `unavailable` after stop().
+  result<void> start(attempt_start request) override;
+  result<void> signal(const attempt_key& key, int signal_number) override;
+  void settled(const attempt_key& key) override;
+  std::vector<known_attempt> known_attempts(const std::string& channel) const override;
+
+  launcher_health health() const;
+
+private:
+  struct signal_order {
+    attempt_key key;
+    int number = 0;
+  };
+  struct settle_order {
+    attempt_key key;
+  };
+  using order = std::variant<attempt_start, signal_order, settle_order>;
+
+  struct attempt_entry {
+    known_attempt attempt;
+    /// Still in the queue: no launcher has heard of it.
+    bool queued = false;
+  };
+  using channel_table = std::map<attempt_key, attempt_entry>;
+
+  struct key_hash {
+    size_t operator()(const attempt_key& key) const noexcept {
+      return std::hash<std::string>()(key.task_id) * 31 + key.attempt;
+    }
+  };
+  using clock = std::chrono::steady_clock;
+
+  // All below runs on the client's own thread.
+  void run();
+  void connect();
+  void lose_connection(const std::string& reason);
+  void send_orders();
+  void refuse_start(const attempt_start& start, const std::string& reason);
+  void receive_packets();
+  void take_message(launcher::any_message message);
+  void take_listing();
+  void take_started(const attempt_started& event);
+  void take_ended(const attempt_ended& event);
+  int wait_ms(clock::time_point now) const;
+
+  // With mutex_ held.
+  attempt_entry* find(const attempt_key& key);
+  attempt_entry& insert(const known_attempt& attempt);
+  void erase(const attempt_key& key);
+  void end_entry(attempt_entry& entry, const attempt_ended& end);
+
+  const launcher_client_options options_;
+  process_events* events_ = nullptr;
+
+  mutable std::mutex mutex_;
+  std::condition_variable ready_changed_;
+  std::deque<order> queue_;
+  std::unordered_map<std::string, channel_table> channels_;
+  std::unordered_map<attempt_key, std::string, key_hash> channel_of_;
+  size_t live_ = 0;
+  launcher_health health_;
+  bool ready_once_ = false;
+  bool stopping_ = false;
+
+  launcher::wake_descriptor wake_;
+  /// Readable from stop() on: cuts the start of a launcher short.
+  launcher::wake_descriptor cancel_;
+  std::thread thread_;
+
+  // Used by the thread alone.
+  std::unique_ptr<launcher::launcher_link> link_;
+  std::vector<known_attempt> listing_;
+  bool ready_ = false;
+  /// The socket took no more; wait until it does.
+  bool blocked_ = false;
+  clock::time_point ready_since_{};
+  clock::time_point retry_at_{};
+  clock::time_point handshake_until_{};
+  clock::time_point stop_until_{};
+  int backoff_ms_ = 0;
+  std::string logged_failure_;
+};
+
+} // namespace task_runner

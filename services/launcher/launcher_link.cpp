@@ -1,0 +1,102 @@
+// Connecting, the hello with its two descriptors, and sending and receiving of packets.
+#include "services/launcher/launcher_link.hpp"
+
+#include "services/launcher/command_environment.hpp"
+#include "services/launcher/launcher_start.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace task_runner::launcher {
+
+wake_descriptor::wake_descriptor()
+    : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void wake_descriptor::wake() noexcept {
+  const uint64_t one = 1;
+  // Full (EAGAIN) means that it is readable, which is all that is wanted.
+  while (::write(descriptor_.get(), &one, sizeof(one)) < 0 && errno == EINTR) {
+  }
+}
+
+void wake_descriptor::clear() noexcept {
+  uint64_t count = 0;
+  while (::read(descriptor_.get(), &count, sizeof(count)) < 0 && errno == EINTR) {
+  }
+}
+
+result<std::unique_ptr<launcher_link>> launcher_link::open(const launcher_place& place, int cancel) {
+  const result<owned_descriptor> directory = open_directory(place.state_dir);
+  if (!directory)
+    return directory.failure();
+  result<owned_descriptor> socket = connect_in(directory->get(), place.state_dir);
+  if (!socket && socket.failure().code == error_code::not_found) {
+    const result<void> started = start_launcher(place.binary, place.state_dir, place.arguments, cancel);
+    // Another one holding the directory may just have become ready: then the connection succeeds.
+    if (!started && started.failure().code != error_code::conflict)
+      return started.failure();
+    socket = connect_in(directory->get(), place.state_dir);
+    if (!socket && !started)
+      return started.failure();
+  }
+  if (!socket)
+    return socket.failure();
+  // Whoever could bind beneath our directory is us, or has it anyway; still, commands are not told to
+  // strangers.
+  ucred peer{};
+  socklen_t length = sizeof(peer);
+  if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.uid != ::geteuid())
+    return error{error_code::unavailable, "launcher.sock belongs to another user"};
+  std::unique_ptr<launcher_link> link(new launcher_link(std::move(*socket)));
+  if (const result<void> said = link->say_hello(); !said)
+    return said.failure();
+  return link;
+}
+
+result<void> launcher_link::say_hello() {
+  const result<owned_descriptor> environment = make_memfd("tr-environment", encode_environment(::environ));
+  if (!environment)
+    return environment.failure();
+  const owned_descriptor working_directory(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!working_directory)
+    return error{error_code::unavailable,
+                 std::string("cannot open the working directory: ") + std::strerror(errno)};
+  hello_message hello;
+  hello.daemon_pid = static_cast<uint32_t>(::getpid());
+  hello.daemon_version = TASK_RUNNER_VERSION;
+  if (send_packet(socket_.get(), encode(hello), {environment->get(), working_directory.get()}) !=
+      packet_status::done)
+    return error{error_code::unavailable, "the launcher closed the connection before the hello"};
+  return {};
+}
+
+packet_status launcher_link::send(std::string_view packet) {
+  return send_packet(socket_.get(), packet);
+}
+
+result<packet_status> launcher_link::send_large(const attempt_start& start) {
+  const std::string bytes = encode_start(start);
+  const result<owned_descriptor> memory = make_memfd("tr-start", bytes);
+  if (!memory)
+    return memory.failure();
+  return send_packet(socket_.get(), encode(requests_message{{large_start_request{bytes.size()}}}),
+                     {memory->get()});
+}
+
+packet_status launcher_link::receive(any_message& into) {
+  std::vector<owned_descriptor> unexpected;
+  const packet_status status = receive_packet(socket_.get(), packet_, unexpected);
+  if (status != packet_status::done)
+    return status;
+  result<any_message> decoded = decode(packet_);
+  if (!decoded)
+    return packet_status::damaged;
+  into = std::move(*decoded);
+  return packet_status::done;
+}
+
+} // namespace task_runner::launcher

@@ -1,0 +1,61 @@
+// One connection of the daemon to a launcher: finding or starting it, the hello, and packets in both
+// directions. It knows nothing of attempts; launcher_client does.
+#pragma once
+
+#include "services/domain/result.hpp"
+#include "services/launcher/owned_descriptor.hpp"
+#include "services/launcher/packet_socket.hpp"
+#include "services/launcher/protocol.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace task_runner::launcher {
+
+/// Wakes a thread that polls a descriptor. Thread-safe.
+class wake_descriptor {
+public:
+  wake_descriptor();
+  int get() const noexcept { return descriptor_.get(); }
+  void wake() noexcept;
+  void clear() noexcept;
+
+private:
+  owned_descriptor descriptor_;
+};
+
+/// Where the launcher is and how to start it.
+struct launcher_place {
+  std::string state_dir;
+  std::string binary;
+  std::vector<std::string> arguments;
+};
+
+/// A connection that has said hello. Not thread-safe.
+class launcher_link {
+public:
+  /// Connects to the launcher of the directory, after starting one when there is none, and says hello. May
+  /// take up to launcher_start_wait_ms; gives up early when `cancel` becomes readable.
+  static result<std::unique_ptr<launcher_link>> open(const launcher_place& place, int cancel);
+
+  int descriptor() const noexcept { return socket_.get(); }
+
+  /// Sends one packet of requests. `again`: nothing was sent, wait until the socket takes more.
+  packet_status send(std::string_view packet);
+  /// Sends one start that is too large for a packet, in a memfd. An error when no memfd can be had.
+  result<packet_status> send_large(const attempt_start& start);
+
+  /// The next message. `closed` when the launcher has gone, `damaged` when it speaks nonsense.
+  packet_status receive(any_message& into);
+
+private:
+  explicit launcher_link(owned_descriptor socket)
+      : socket_(std::move(socket)) {}
+  result<void> say_hello();
+
+  owned_descriptor socket_;
+  std::string packet_;
+};
+
+} // namespace task_runner::launcher

@@ -1,0 +1,440 @@
+// The loop and the connections of the launcher; what becomes of attempts is command_table's business.
+// A stranger on the socket, or a packet that makes no sense, costs that connection and nothing else.
+#include "services/launcher/launcher_server.hpp"
+
+#include "services/launcher/packet_socket.hpp"
+#include "services/launcher/protocol.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace task_runner::launcher {
+namespace {
+
+constexpr int events_per_turn = 128;
+/// Packets taken from one connection before others have their turn.
+constexpr int packets_per_turn = 64;
+/// Packets taken from a daemon that is being replaced: more than a socket buffer holds.
+constexpr int packets_of_former_max = 16'384;
+/// Orphans are reaped this long after a child died: at most ten looks a second, however many commands end.
+constexpr steady_ms orphan_delay_ms = 100;
+/// Descriptors that the launcher keeps for itself, and those that one command takes (process, pipe, two
+/// files).
+constexpr size_t own_descriptors = 64;
+constexpr size_t descriptors_per_command = 4;
+/// Most commands running at once whatever the limit of descriptors.
+constexpr size_t running_max = 16'384;
+constexpr size_t running_min = 8;
+
+error failure_of(const std::string& what) {
+  return {error_code::unavailable, what + ": " + std::strerror(errno)};
+}
+
+/// How many commands the limit of descriptors allows at once.
+size_t running_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return running_min;
+  const auto allowed = static_cast<size_t>(std::min<rlim_t>(limit.rlim_cur, 1U << 20U));
+  if (allowed <= own_descriptors)
+    return running_min;
+  return std::clamp((allowed - own_descriptors) / descriptors_per_command, running_min, running_max);
+}
+
+/// The name of the working directory: what PWD says when that is true, as shells do, else what the kernel
+/// says.
+std::string working_directory_name(std::string_view environment) {
+  for (std::string_view rest = environment; !rest.empty();) {
+    const std::string_view entry = rest.substr(0, rest.find('\0'));
+    rest.remove_prefix(std::min(entry.size() + 1, rest.size()));
+    if (entry.substr(0, 5) != "PWD=/")
+      continue;
+    const std::string claimed(entry.substr(4));
+    struct stat there {};
+    struct stat here {};
+    if (::stat(claimed.c_str(), &there) == 0 && ::stat(".", &here) == 0 && there.st_dev == here.st_dev &&
+        there.st_ino == here.st_ino)
+      return claimed;
+  }
+  std::array<char, PATH_MAX> name{};
+  // Without a name (a directory that was removed) commands see whatever PWD the daemon had.
+  return ::getcwd(name.data(), name.size()) != nullptr ? std::string(name.data()) : std::string();
+}
+
+} // namespace
+
+launcher_server::launcher_server(int state_dir, const launcher_options& options)
+    : state_dir_(state_dir)
+    , options_(options)
+    , log_(state_dir) {}
+
+result<std::unique_ptr<launcher_server>> launcher_server::open(int state_dir, const launcher_options& options,
+                                                               const rlimit& command_descriptors) {
+  std::unique_ptr<launcher_server> server(new launcher_server(state_dir, options));
+  server->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  server->null_input_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!server->epoll_ || !server->null_input_)
+    return failure_of("cannot open /dev/null or an epoll set");
+  if (::mkdirat(state_dir, "output", 0700) != 0 && errno != EEXIST)
+    return failure_of("cannot make the directory output");
+  server->output_dir_.reset(::openat(state_dir, "output", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!server->output_dir_)
+    return failure_of("cannot open the directory output");
+
+  sigset_t child_ended;
+  ::sigemptyset(&child_ended);
+  ::sigaddset(&child_ended, SIGCHLD);
+  server->child_signal_.reset(::signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!server->child_signal_)
+    return failure_of("cannot make a signalfd");
+
+  journal_contents found;
+  result<std::unique_ptr<journal>> outcomes = journal::open(state_dir, found);
+  if (!outcomes)
+    return outcomes.failure();
+  if (found.cut_bytes > 0)
+    server->log_.write("cut " + std::to_string(found.cut_bytes) +
+                       " bytes of damaged or unfinished end off launcher.journal");
+
+  command_table_setting setting;
+  setting.epoll = server->epoll_.get();
+  setting.output_dir = server->output_dir_.get();
+  setting.null_input = server->null_input_.get();
+  setting.command_descriptors = command_descriptors;
+  setting.running_max = running_limit();
+  setting.output = options.output;
+  server->commands_ = std::make_unique<command_table>(setting, std::move(*outcomes), server->log_);
+  server->commands_->adopt(std::move(found.attempts));
+  // Nobody is connected yet: a daemon gets these through the listing.
+  server->commands_->take_events();
+
+  result<owned_descriptor> listener = listen_in(state_dir, options.state_dir);
+  if (!listener)
+    return listener.failure();
+  server->listener_ = std::move(*listener);
+  epoll_event interest{};
+  interest.events = EPOLLIN;
+  interest.data.u64 = make_epoll_tag(epoll_source::listener, 0);
+  epoll_event children{};
+  children.events = EPOLLIN | EPOLLONESHOT;
+  children.data.u64 = make_epoll_tag(epoll_source::child_signal, 0);
+  if (::epoll_ctl(server->epoll_.get(), EPOLL_CTL_ADD, server->listener_.get(), &interest) != 0 ||
+      ::epoll_ctl(server->epoll_.get(), EPOLL_CTL_ADD, server->child_signal_.get(), &children) != 0)
+    return failure_of("cannot watch launcher.sock");
+  return server;
+}
+
+void launcher_server::run() {
+  leave_at_ = steady_now_ms() + options_.idle_grace_ms;
+  std::array<epoll_event, events_per_turn> events{};
+  for (;;) {
+    steady_ms now = steady_now_ms();
+    commands_->work(now);
+    for (std::string& packet : commands_->take_events())
+      if (daemon_ != 0)
+        send(daemon_, std::move(packet));
+    drop_silent_strangers(now);
+
+    const bool has_reason = !connections_.empty() || !commands_->is_idle();
+    if (has_reason)
+      leave_at_ = 0;
+    else if (leave_at_ == 0)
+      leave_at_ = now + options_.idle_grace_ms;
+    else if (leave_at_ <= now)
+      break;
+
+    const int count = ::epoll_wait(epoll_.get(), events.data(), events_per_turn, timeout_ms(now));
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& one = events[static_cast<size_t>(i)];
+      const uint64_t number = one.data.u64 >> 3U;
+      switch (static_cast<epoll_source>(one.data.u64 & 7U)) {
+      case epoll_source::listener:
+        accept_connections();
+        break;
+      case epoll_source::connection:
+        on_connection(number, (one.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0,
+                      (one.events & EPOLLOUT) != 0);
+        break;
+      case epoll_source::child_signal:
+        orphans_at_ = steady_now_ms() + orphan_delay_ms;
+        break;
+      case epoll_source::output:
+        commands_->on_output(number);
+        break;
+      case epoll_source::process:
+        commands_->on_process(number);
+        break;
+      }
+    }
+    now = steady_now_ms();
+    if (orphans_at_ != 0 && orphans_at_ <= now) {
+      orphans_at_ = 0;
+      signalfd_siginfo info{};
+      while (::read(child_signal_.get(), &info, sizeof(info)) > 0) {
+      }
+      commands_->reap_orphans();
+      epoll_event children{};
+      children.events = EPOLLIN | EPOLLONESHOT;
+      children.data.u64 = make_epoll_tag(epoll_source::child_signal, 0);
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, child_signal_.get(), &children);
+    }
+  }
+  ::unlinkat(state_dir_, "launcher.sock", 0);
+}
+
+int launcher_server::timeout_ms(steady_ms now) const noexcept {
+  steady_ms next = commands_->next_work_ms(now);
+  const auto sooner = [&next, now](steady_ms at) {
+    const steady_ms left = std::max<steady_ms>(at - now, 0);
+    next = next < 0 ? left : std::min(next, left);
+  };
+  if (leave_at_ != 0)
+    sooner(leave_at_);
+  if (orphans_at_ != 0)
+    sooner(orphans_at_);
+  for (const auto& [number, one] : connections_)
+    if (one.hello_until != 0)
+      sooner(one.hello_until);
+  return static_cast<int>(std::min<steady_ms>(next, INT_MAX));
+}
+
+void launcher_server::accept_connections() {
+  for (;;) {
+    owned_descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) {
+      if (errno == EINTR || errno == ECONNABORTED)
+        continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK)
+        log_.write_once(std::string("cannot accept a connection: ") + std::strerror(errno));
+      return;
+    }
+    ucred peer{};
+    socklen_t length = sizeof(peer);
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.uid != ::geteuid()) {
+      log_.write_once("refused a connection of user " + std::to_string(peer.uid));
+      continue;
+    }
+    const auto is_stranger = [](const auto& one) { return one.second.hello_until != 0; };
+    const auto strangers = std::count_if(connections_.begin(), connections_.end(), is_stranger);
+    // The oldest goes, so that those who say nothing cannot keep a daemon out.
+    if (static_cast<size_t>(strangers) >= strangers_max)
+      close_connection(std::find_if(connections_.begin(), connections_.end(), is_stranger)->first);
+    const uint64_t number = next_connection_++;
+    epoll_event interest{};
+    interest.events = EPOLLIN;
+    interest.data.u64 = make_epoll_tag(epoll_source::connection, number);
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &interest) != 0)
+      continue;
+    connection& fresh = connections_[number];
+    fresh.socket = std::move(socket);
+    fresh.hello_until = steady_now_ms() + hello_wait_ms;
+  }
+}
+
+void launcher_server::drop_silent_strangers(steady_ms now) {
+  for (auto one = connections_.begin(); one != connections_.end();) {
+    const auto current = one++;
+    if (current->second.hello_until != 0 && current->second.hello_until <= now)
+      close_connection(current->first);
+  }
+}
+
+void launcher_server::on_connection(uint64_t number, bool readable, bool writable) {
+  if (writable)
+    flush_outbox(number);
+  if (readable)
+    receive_from(number, packets_per_turn);
+}
+
+void launcher_server::receive_from(uint64_t number, int packets_max) {
+  for (int i = 0; i < packets_max; ++i) {
+    const auto found = connections_.find(number);
+    if (found == connections_.end())
+      return;
+    switch (receive_packet(found->second.socket.get(), packet_, packet_descriptors_)) {
+    case packet_status::again:
+      return;
+    case packet_status::closed:
+      close_connection(number);
+      return;
+    case packet_status::damaged:
+      refuse(number, "a packet was too long or carried too many descriptors");
+      return;
+    case packet_status::done:
+      if (found->second.hello_until != 0) {
+        greet(number, packet_, packet_descriptors_);
+      } else if (const result<void> taken = take_requests(packet_, packet_descriptors_); !taken) {
+        refuse(number, taken.failure().message);
+        return;
+      }
+      break;
+    }
+  }
+}
+
+void launcher_server::greet(uint64_t number, const std::string& packet,
+                            std::vector<owned_descriptor>& descriptors) {
+  const result<any_message> decoded = decode(packet);
+  if (!decoded)
+    return refuse(number, decoded.failure().message);
+  const auto* hello = std::get_if<hello_message>(&*decoded);
+  if (hello == nullptr)
+    return refuse(number, "the first packet must be a hello");
+  const uint16_t version = std::min(hello->version_max, protocol_version_max);
+  if (version < hello->version_min || version < protocol_version_min)
+    return refuse(number, "no common version: the daemon speaks " + std::to_string(hello->version_min) +
+                              " to " + std::to_string(hello->version_max) + ", this launcher " +
+                              std::to_string(protocol_version_min) + " to " +
+                              std::to_string(protocol_version_max) +
+                              "; it leaves when its commands have ended, then a new one can start");
+
+  result<command_environment> environment = take_environment(descriptors);
+  if (!environment)
+    return refuse(number, environment.failure().message);
+  // The newest daemon has the word. What the former one had sent still counts.
+  if (daemon_ != 0 && daemon_ != number) {
+    const uint64_t former = daemon_;
+    receive_from(former, packets_of_former_max);
+    close_connection(former);
+  }
+  commands_->set_environment(std::move(*environment));
+  connections_.at(number).hello_until = 0;
+  // Events so far belong to the listing; from here on they are sent.
+  commands_->take_events();
+  daemon_ = number;
+  welcome_message welcome;
+  welcome.version = version;
+  welcome.launcher_pid = static_cast<uint32_t>(::getpid());
+  welcome.launcher_version = TASK_RUNNER_VERSION;
+  send(number, encode(welcome));
+  for (std::string& part : commands_->listing())
+    send(number, std::move(part));
+  send(number, encode(ready_message{}));
+}
+
+result<command_environment>
+launcher_server::take_environment(const std::vector<owned_descriptor>& descriptors) {
+  if (descriptors.size() != 2)
+    return error{error_code::invalid_argument,
+                 "a hello brings two descriptors: the environment and the working directory"};
+  const result<std::string> bytes = read_memfd(descriptors[0].get(), environment_bytes_max);
+  if (!bytes)
+    return bytes.failure();
+  if (::fchdir(descriptors[1].get()) != 0)
+    return error{error_code::invalid_argument,
+                 std::string("cannot enter the daemon's working directory: ") + std::strerror(errno)};
+  return command_environment(*bytes, working_directory_name(*bytes));
+}
+
+result<void> launcher_server::take_requests(const std::string& packet,
+                                            std::vector<owned_descriptor>& descriptors) {
+  result<any_message> decoded = decode(packet);
+  if (!decoded)
+    return decoded.failure();
+  auto* batch = std::get_if<requests_message>(&*decoded);
+  if (batch == nullptr)
+    return error{error_code::invalid_argument, "only requests are expected after the hello"};
+  for (any_request& one : batch->requests) {
+    if (auto* start = std::get_if<attempt_start>(&one)) {
+      commands_->start(std::move(*start));
+    } else if (const auto* signal = std::get_if<signal_request>(&one)) {
+      commands_->signal(signal->key, signal->number);
+    } else if (const auto* settle = std::get_if<settle_request>(&one)) {
+      commands_->settle(settle->key);
+    } else if (const auto* large = std::get_if<large_start_request>(&one)) {
+      if (batch->requests.size() != 1 || descriptors.size() != 1)
+        return error{error_code::invalid_argument, "a large start stands alone and brings one descriptor"};
+      const result<std::string> bytes = read_memfd(descriptors[0].get(), large_start_bytes_max);
+      if (!bytes)
+        return bytes.failure();
+      if (bytes->size() != large->size)
+        return error{error_code::invalid_argument, "the memfd of a large start has another size than stated"};
+      result<attempt_start> start_from_memfd = decode_start(*bytes);
+      if (!start_from_memfd)
+        return start_from_memfd.failure();
+      commands_->start(std::move(*start_from_memfd));
+    }
+  }
+  return {};
+}
+
+void launcher_server::send(uint64_t number, std::string packet) {
+  const auto found = connections_.find(number);
+  if (found == connections_.end())
+    return;
+  connection& to = found->second;
+  to.outbox_bytes += packet.size();
+  to.outbox.push_back(std::move(packet));
+  if (!to.waits_to_write)
+    flush_outbox(number);
+  const auto still = connections_.find(number);
+  if (still != connections_.end() && still->second.outbox_bytes > outbox_bytes_max) {
+    log_.write("the daemon does not read: its connection is closed, it gets a listing when it comes back");
+    close_connection(number);
+  }
+}
+
+void launcher_server::flush_outbox(uint64_t number) {
+  const auto found = connections_.find(number);
+  if (found == connections_.end())
+    return;
+  connection& to = found->second;
+  while (!to.outbox.empty()) {
+    const packet_status sent = send_packet(to.socket.get(), to.outbox.front());
+    if (sent == packet_status::again)
+      break;
+    if (sent != packet_status::done) {
+      // What the daemon sent before it went still counts: reading ends with the close.
+      to.outbox.clear();
+      to.outbox_bytes = 0;
+      break;
+    }
+    to.outbox_bytes -= to.outbox.front().size();
+    to.outbox.pop_front();
+  }
+  const bool waits = !to.outbox.empty();
+  if (waits == to.waits_to_write)
+    return;
+  to.waits_to_write = waits;
+  epoll_event interest{};
+  interest.events = waits ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  interest.data.u64 = make_epoll_tag(epoll_source::connection, number);
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, to.socket.get(), &interest);
+}
+
+void launcher_server::refuse(uint64_t number, const std::string& reason) {
+  log_.write("refused a daemon: " + reason);
+  const auto found = connections_.find(number);
+  if (found == connections_.end())
+    return;
+  refused_message refused;
+  refused.reason = reason;
+  send_packet(found->second.socket.get(), encode(refused));
+  // Unread packets would turn the close into a reset, which hides the refusal.
+  for (int i = 0; i < packets_per_turn; ++i)
+    if (receive_packet(found->second.socket.get(), packet_, packet_descriptors_) != packet_status::done)
+      break;
+  close_connection(number);
+}
+
+void launcher_server::close_connection(uint64_t number) {
+  const auto found = connections_.find(number);
+  if (found == connections_.end())
+    return;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, found->second.socket.get(), nullptr);
+  connections_.erase(found);
+  if (daemon_ == number)
+    daemon_ = 0;
+}
+
+} // namespace task_runner::launcher

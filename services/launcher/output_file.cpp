@@ -1,0 +1,373 @@
+// Reading and writing of captured output: a head file, a ring for the tail, and their merge.
+// The ring lies on disk, so that hundreds of chatty commands cost the launcher no memory.
+#include "services/launcher/output_file.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace task_runner {
+namespace {
+
+constexpr std::string_view tail_magic = "TRTAIL1\n";
+constexpr uint64_t tail_header_size = 32;
+/// How often a reader starts over because the ring moved under it; then it takes what it has.
+constexpr int read_attempts_max = 3;
+/// Largest single read_output, bytes: a caller's mistake must not become an allocation of gigabytes.
+constexpr size_t read_length_max = 16'777'216;
+
+struct tail_header {
+  uint64_t head_size = 0;
+  uint64_t ring_size = 0;
+  uint64_t ring_total = 0;
+};
+
+void put_number(char* out, uint64_t value) noexcept {
+  for (int i = 0; i < 8; ++i)
+    out[i] = static_cast<char>((value >> (8 * i)) & 0xffU);
+}
+
+uint64_t get_number(const char* in) noexcept {
+  uint64_t value = 0;
+  for (int i = 0; i < 8; ++i)
+    value |= static_cast<uint64_t>(static_cast<unsigned char>(in[i])) << (8 * i);
+  return value;
+}
+
+/// Reads exactly as much as there is, up to `length`; -1 on an error.
+ssize_t read_at(int descriptor, char* out, size_t length, uint64_t offset) noexcept {
+  size_t done = 0;
+  while (done < length) {
+    const ssize_t n = ::pread(descriptor, out + done, length - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return -1;
+    if (n == 0)
+      break;
+    done += static_cast<size_t>(n);
+  }
+  return static_cast<ssize_t>(done);
+}
+
+/// Writes everything, or says how much of it stands.
+size_t write_at(int descriptor, const char* bytes, size_t length, uint64_t offset) noexcept {
+  size_t done = 0;
+  while (done < length) {
+    const ssize_t n = ::pwrite(descriptor, bytes + done, length - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      break;
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+std::optional<tail_header> read_tail_header(int tail) noexcept {
+  std::array<char, tail_header_size> bytes{};
+  if (read_at(tail, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) ||
+      std::string_view(bytes.data(), tail_magic.size()) != tail_magic)
+    return std::nullopt;
+  tail_header header;
+  header.head_size = get_number(bytes.data() + 8);
+  header.ring_size = get_number(bytes.data() + 16);
+  header.ring_total = get_number(bytes.data() + 24);
+  if (header.ring_size == 0)
+    return std::nullopt;
+  return header;
+}
+
+/// The line between head and tail; empty when nothing was left out.
+std::string marker_line(uint64_t dropped) {
+  if (dropped == 0)
+    return {};
+  return "\n[task-runner: " + std::to_string(dropped) + " bytes of output left out here]\n";
+}
+
+/// Two hexadecimal digits of FNV-1a over the task id: the same for all attempts of a task, on every build.
+std::string shard_of(std::string_view task_id) {
+  uint64_t hash = 14695981039346656037ULL;
+  for (const char c : task_id) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 1099511628211ULL;
+  }
+  hash ^= hash >> 32U;
+  constexpr std::string_view digits = "0123456789abcdef";
+  return {digits[(hash >> 4U) & 15U], digits[hash & 15U]};
+}
+
+/// Path relative to `output`. The attempt's number is always there, so an id like `..` stays a plain name.
+std::string name_of(const attempt_key& key) {
+  return shard_of(key.task_id) + "/" + key.task_id + "." + std::to_string(key.attempt);
+}
+
+/// Where the bytes of an attempt stand at one moment.
+struct output_view {
+  launcher::owned_descriptor head;
+  launcher::owned_descriptor tail;
+  uint64_t head_size = 0;
+  tail_header ring;
+  std::string marker;
+  uint64_t tail_size = 0;
+
+  uint64_t size() const noexcept { return head_size + marker.size() + tail_size; }
+};
+
+error cannot_read(const std::string& path, int reason) {
+  return {error_code::unavailable, "cannot read the captured output " + path + ": " + std::strerror(reason)};
+}
+
+/// Opens what there is; no value when there is no output.
+result<std::optional<output_view>> open_output(const std::string& state_dir, const attempt_key& key) {
+  const std::string path = state_dir + "/" + output_path(key);
+  output_view view;
+  view.head.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!view.head) {
+    if (errno == ENOENT)
+      return std::optional<output_view>();
+    return cannot_read(path, errno);
+  }
+  view.tail.reset(::open((path + ".tail").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!view.tail && errno != ENOENT)
+    return cannot_read(path + ".tail", errno);
+  if (view.tail) {
+    if (const std::optional<tail_header> header = read_tail_header(view.tail.get())) {
+      view.ring = *header;
+      view.head_size = header->head_size;
+      view.tail_size = std::min(header->ring_total, header->ring_size);
+      view.marker = marker_line(header->ring_total - view.tail_size);
+      return std::optional<output_view>(std::move(view));
+    }
+    view.tail.reset();
+  }
+  // Asked for after the tail was seen to be gone: then the merge is complete.
+  struct stat facts {};
+  if (::fstat(view.head.get(), &facts) != 0)
+    return cannot_read(path, errno);
+  view.head_size = static_cast<uint64_t>(facts.st_size);
+  return std::optional<output_view>(std::move(view));
+}
+
+/// Appends to `out` the part of the ring that is `length` bytes from `offset` of the tail in its order.
+bool read_ring(const output_view& view, uint64_t offset, size_t length, std::string& out) {
+  const uint64_t first = view.ring.ring_total - view.tail_size + offset;
+  size_t done = 0;
+  while (done < length) {
+    const uint64_t at = (first + done) % view.ring.ring_size;
+    const size_t part = static_cast<size_t>(std::min<uint64_t>(length - done, view.ring.ring_size - at));
+    const size_t before = out.size();
+    out.resize(before + part);
+    const ssize_t n = read_at(view.tail.get(), out.data() + before, part, tail_header_size + at);
+    if (n != static_cast<ssize_t>(part)) {
+      out.resize(before);
+      return n >= 0;
+    }
+    done += part;
+  }
+  return true;
+}
+
+/// Appends the tail file to the head file: marker, then the ring in order. False when something did not fit.
+bool merge_tail(int head, int tail, const tail_header& header) noexcept {
+  const uint64_t kept = std::min(header.ring_total, header.ring_size);
+  uint64_t at = header.head_size;
+  const std::string marker = marker_line(header.ring_total - kept);
+  bool complete = write_at(head, marker.data(), marker.size(), at) == marker.size();
+  at += marker.size();
+  static std::array<char, 65'536> buffer; // one thread writes output in a process
+  for (uint64_t done = 0; done < kept && complete;) {
+    const uint64_t position = (header.ring_total - kept + done) % header.ring_size;
+    const size_t part =
+        static_cast<size_t>(std::min<uint64_t>({buffer.size(), kept - done, header.ring_size - position}));
+    const ssize_t n = read_at(tail, buffer.data(), part, tail_header_size + position);
+    if (n <= 0)
+      return false;
+    const auto got = static_cast<size_t>(n);
+    complete = write_at(head, buffer.data(), got, at) == got;
+    at += got;
+    done += got;
+  }
+  return complete;
+}
+
+} // namespace
+
+std::string output_path(const attempt_key& key) {
+  return "output/" + name_of(key);
+}
+
+result<uint64_t> output_size(const std::string& state_dir, const attempt_key& key) {
+  result<std::optional<output_view>> view = open_output(state_dir, key);
+  if (!view)
+    return view.failure();
+  return *view ? (*view)->size() : uint64_t{0};
+}
+
+result<std::string> read_output(const std::string& state_dir, const attempt_key& key, uint64_t offset,
+                                size_t length_max) {
+  length_max = std::min(length_max, read_length_max);
+  for (int round = 1;; ++round) {
+    result<std::optional<output_view>> opened = open_output(state_dir, key);
+    if (!opened)
+      return opened.failure();
+    if (!*opened)
+      return std::string();
+    const output_view& view = **opened;
+    std::string out;
+    if (offset < view.head_size) {
+      out.resize(static_cast<size_t>(std::min<uint64_t>(length_max, view.head_size - offset)));
+      const ssize_t n = read_at(view.head.get(), out.data(), out.size(), offset);
+      if (n < 0)
+        return cannot_read(output_path(key), errno);
+      out.resize(static_cast<size_t>(n));
+    }
+    if (!view.tail)
+      return out;
+    const uint64_t marker_at = view.head_size;
+    if (out.size() < length_max && offset + out.size() >= marker_at &&
+        offset + out.size() < marker_at + view.marker.size())
+      out +=
+          view.marker.substr(static_cast<size_t>(offset + out.size() - marker_at), length_max - out.size());
+    const uint64_t tail_at = marker_at + view.marker.size();
+    if (out.size() < length_max && offset + out.size() >= tail_at) {
+      const uint64_t skip = offset + out.size() - tail_at;
+      if (skip < view.tail_size &&
+          !read_ring(view, skip,
+                     static_cast<size_t>(std::min<uint64_t>(length_max - out.size(), view.tail_size - skip)),
+                     out))
+        return cannot_read(output_path(key) + ".tail", errno);
+      // A writer may have lapped us while we read; then the pieces do not belong together.
+      const std::optional<tail_header> after = read_tail_header(view.tail.get());
+      if (round < read_attempts_max && after && after->ring_total != view.ring.ring_total)
+        continue;
+    }
+    return out;
+  }
+}
+
+namespace launcher {
+
+output_writer::output_writer(int output_dir, const attempt_key& key, output_limits limits)
+    : output_dir_(output_dir)
+    , name_(name_of(key))
+    , limits_(limits) {
+  limits_.tail_bytes = std::max<uint64_t>(limits_.tail_bytes, 1);
+}
+
+bool output_writer::open_head() noexcept {
+  if (head_)
+    return true;
+  constexpr int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
+  head_.reset(::openat(output_dir_, name_.c_str(), flags, 0600));
+  if (!head_ && errno == ENOENT) {
+    ::mkdirat(output_dir_, name_.substr(0, 2).c_str(), 0700);
+    head_.reset(::openat(output_dir_, name_.c_str(), flags, 0600));
+  }
+  return static_cast<bool>(head_);
+}
+
+bool output_writer::open_tail() noexcept {
+  if (tail_)
+    return true;
+  tail_.reset(::openat(output_dir_, (name_ + ".tail").c_str(),
+                       O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!tail_)
+    return false;
+  std::array<char, tail_header_size> header{};
+  std::memcpy(header.data(), tail_magic.data(), tail_magic.size());
+  put_number(header.data() + 8, head_size_);
+  put_number(header.data() + 16, limits_.tail_bytes);
+  put_number(header.data() + 24, 0);
+  if (write_at(tail_.get(), header.data(), header.size(), 0) == header.size())
+    return true;
+  tail_.reset();
+  ::unlinkat(output_dir_, (name_ + ".tail").c_str(), 0);
+  return false;
+}
+
+void output_writer::append(std::string_view bytes) noexcept {
+  total_bytes_ += bytes.size();
+  if (bytes.empty() || finished_)
+    return;
+  // Once the tail has begun the head is closed for good: its length stands in the tail's header.
+  if (!tail_ && head_size_ < limits_.head_bytes) {
+    const std::string_view part = bytes.substr(0, static_cast<size_t>(limits_.head_bytes - head_size_));
+    if (!open_head()) {
+      failed_bytes_ += bytes.size();
+      return;
+    }
+    const size_t written = write_at(head_.get(), part.data(), part.size(), head_size_);
+    head_size_ += written;
+    failed_bytes_ += part.size() - written;
+    bytes.remove_prefix(part.size());
+  }
+  if (!bytes.empty())
+    append_tail(bytes);
+}
+
+void output_writer::append_tail(std::string_view bytes) noexcept {
+  if (!open_head() || !open_tail()) {
+    failed_bytes_ += bytes.size();
+    return;
+  }
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const uint64_t at = ring_total_ % limits_.tail_bytes;
+    const size_t part = static_cast<size_t>(std::min<uint64_t>(bytes.size() - done, limits_.tail_bytes - at));
+    const size_t written = write_at(tail_.get(), bytes.data() + done, part, tail_header_size + at);
+    ring_total_ += written;
+    done += written;
+    if (written < part) {
+      failed_bytes_ += bytes.size() - done;
+      break;
+    }
+  }
+  std::array<char, 8> total{};
+  put_number(total.data(), ring_total_);
+  write_at(tail_.get(), total.data(), total.size(), 24);
+}
+
+void output_writer::finish() noexcept {
+  if (finished_)
+    return;
+  finished_ = true;
+  bool joined = true;
+  if (tail_) {
+    joined = merge_tail(head_.get(), tail_.get(), {head_size_, limits_.tail_bytes, ring_total_});
+    // On a full disk the pair stays as it is: readers understand it.
+    if (joined)
+      ::unlinkat(output_dir_, (name_ + ".tail").c_str(), 0);
+  }
+  if (failed_bytes_ > 0 && head_ && joined) {
+    const std::string note =
+        "\n[task-runner: " + std::to_string(failed_bytes_) + " bytes of output could not be written]\n";
+    const off_t end = ::lseek(head_.get(), 0, SEEK_END);
+    if (end >= 0)
+      write_at(head_.get(), note.data(), note.size(), static_cast<uint64_t>(end));
+  }
+  head_.reset();
+  tail_.reset();
+}
+
+void finish_leftover_output(int output_dir, const attempt_key& key) noexcept {
+  const std::string name = name_of(key);
+  const std::string tail_name = name + ".tail";
+  const owned_descriptor tail(::openat(output_dir, tail_name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!tail)
+    return;
+  const owned_descriptor head(::openat(output_dir, name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!head)
+    return;
+  const std::optional<tail_header> header = read_tail_header(tail.get());
+  if (!header || merge_tail(head.get(), tail.get(), *header))
+    ::unlinkat(output_dir, tail_name.c_str(), 0);
+}
+
+} // namespace launcher
+} // namespace task_runner
