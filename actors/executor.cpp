@@ -17,6 +17,9 @@ executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor
   state.dependencies = std::move(dependencies);
   state.workers = state.dependencies.workers;
   self->send(state.dependencies.queue, grant_credit{state.workers});
+  // Without a queue there is nothing to run; the router starts both again.
+  self->monitor(state.dependencies.queue);
+  self->set_down_handler([self](const caf::down_msg& message) { self->quit(message.reason); });
   const auto note = [self](executor_message kind) {
     return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
   };

@@ -203,6 +203,9 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
   state.dependencies = std::move(dependencies);
   state.distinct = state.dependencies.distinct;
   state.core.emplace(state.dependencies.channel, state.dependencies.distinct, state.dependencies.limits);
+  // Without a router nobody would ever end this actor.
+  self->monitor(state.dependencies.router);
+  self->set_down_handler([self](const caf::down_msg& message) { self->quit(message.reason); });
   const auto note = [self](queue_message kind) {
     return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
   };

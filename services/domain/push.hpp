@@ -24,7 +24,7 @@ struct push_origin {
 
 /// A task definition as a source submits it.
 struct push_item {
-  /// Given by the client (see CONTRACT: 1-128 of `A-Z a-z 0-9 . _ : -`), or empty: the intake makes one.
+  /// Given by the client (1 to 128 of `A-Z a-z 0-9 . _ : -`), or empty: the intake makes one.
   std::string id;
   /// Empty means the default channel.
   std::string channel;
