@@ -33,6 +33,9 @@ void queue_simulation::start_queue() {
   ++epoch_;
   mailbox_.clear();
   open_batches_.clear(); // their askers hear nothing: neither accepted nor refused
+  for (const auto& [id, message] : submitted_)
+    undecided_.push_back(message);
+  submitted_.clear();
   core_ = std::make_unique<queue_core>(channel_name, distinct_, small_limits());
   apply(core_->credit(workers_, now_));
   // Like the real one: the store's thread reads after everything submitted before.
@@ -86,10 +89,14 @@ void queue_simulation::apply(queue_effects effects) {
     demand(found != open_batches_.end(), "a batch is answered once");
     demand(answer.replies.size() == found->second.size(), "a batch is answered item by item");
     for (size_t i = 0; i < answer.replies.size(); ++i) {
-      if (answer.replies[i].accepted) {
-        demand(answer.replies[i].task_id == found->second[i], "replies are in the order of the items");
-        accepted_.insert(answer.replies[i].task_id);
+      const auto& reply = answer.replies[i];
+      if (reply.accepted) {
+        demand(reply.task_id == found->second[i], "replies are in the order of the items");
+        accepted_.insert(reply.task_id);
       }
+      auto message = submitted_.extract(found->second[i]);
+      if (!message.empty() && reply.failure)
+        undecided_.push_back(message.mapped()); // the source keeps the list and tries again
     }
     open_batches_.erase(found);
   }
@@ -103,6 +110,20 @@ void queue_simulation::push_some() {
                                                     : std::to_string(next_id_++);
     item.value.channel = channel_name;
     item.value.name = "command " + std::to_string(random(12));
+    if (const auto source = random(4); source == 0 || !undecided_.empty()) {
+      sourced_message message{{1, next_position_}, item.value.name};
+      if (undecided_.empty()) {
+        ++next_position_;
+      } else {
+        message = undecided_.front();
+        undecided_.pop_front();
+      }
+      item.value.id = "m" + std::to_string(next_id_++);
+      item.value.name = message.name;
+      item.origin = message.origin;
+      submitted_[item.value.id] = message;
+      ids_of_message_[message.origin.position].insert(item.value.id);
+    }
     item.value.created_at_ms = now_;
     if (random(5) == 0)
       item.value.not_before_ms = now_ + static_cast<wall_time_ms>(random(5'000));
@@ -202,6 +223,17 @@ void queue_simulation::check_settled() {
   const auto counts = core_->counts();
   demand(counts.pending == 0 && counts.delayed == 0 && counts.running == 0, "the counts are zero at the end");
   demand(counts.credit == workers_, "every credit came back");
+  if (faults_.commit_fails + faults_.queue_dies + faults_.launcher_dies + faults_.clock_jumps == 0)
+    demand(counts.repairs == 0, "where nothing goes wrong nothing is repaired");
+  for (const auto& [position, ids] : ids_of_message_) {
+    size_t tasks = 0;
+    for (const auto& id : ids) {
+      const auto found = store_.find_task(id);
+      tasks += found && *found ? 1 : 0;
+    }
+    demand(tasks <= 1, "a message becomes one task, however often it is submitted");
+    demand(distinct_ || tasks == 1, "no message of a source is lost");
+  }
   for (const auto& id : accepted_) {
     const auto found = store_.find_task(id);
     demand(found && *found, "no acknowledged task is lost: " + id);
@@ -242,7 +274,9 @@ void queue_simulation::run(size_t steps) {
   now_ += 2 * 86'400'000;
   for (size_t i = 0; i < 100'000; ++i) {
     now_ += 1'000;
-    if (store_jobs_.empty() && mailbox_.empty() && processes_.empty() && core_->wake_at() == 0 && core_->is_quiet() &&
+    if (!undecided_.empty() && store_jobs_.empty())
+      push_some();
+    if (undecided_.empty() && store_jobs_.empty() && mailbox_.empty() && processes_.empty() && core_->wake_at() == 0 && core_->is_quiet() &&
         core_->counts().pending == 0)
       break;
     work_store();

@@ -42,7 +42,7 @@ private:
   struct live_process {
     bool started = false;
   };
-  using message = std::function<void()>;
+  using delivery = std::function<void()>;
 
   uint64_t random(uint64_t below) { return std::uniform_int_distribution<uint64_t>(0, below - 1)(engine_); }
   bool chance(uint32_t per_mille) { return faulty_ && random(1000) < per_mille; }
@@ -73,14 +73,26 @@ private:
   std::unique_ptr<queue_core> core_;
   /// Changes when the queue dies: what was meant for its predecessor is not delivered.
   uint64_t epoch_ = 0;
-  std::deque<message> store_jobs_;
-  std::deque<message> mailbox_;
+  std::deque<delivery> store_jobs_;
+  std::deque<delivery> mailbox_;
 
   /// The launcher's table: running, and ended without having been settled.
   std::map<attempt_key, live_process> processes_;
   std::map<attempt_key, attempt_ended> ended_;
 
+  /// A message of a taken batch: it is submitted under fresh ids until it is decided.
+  struct sourced_message {
+    push_origin origin;
+    std::string name;
+  };
+
   uint64_t next_id_ = 1;
+  uint32_t next_position_ = 0;
+  /// Messages of the source by the id they are submitted under now, and those to be submitted again.
+  std::map<std::string, sourced_message> submitted_;
+  std::deque<sourced_message> undecided_;
+  /// Every id that each message was ever submitted under.
+  std::map<uint32_t, std::set<std::string>> ids_of_message_;
   batch_token next_batch_ = 1;
   std::map<batch_token, std::vector<std::string>> open_batches_;
   std::set<std::string> accepted_;
