@@ -3,9 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
@@ -13,6 +10,8 @@
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace task_runner::test {
 
@@ -39,7 +38,8 @@ std::string task_runner_binary() {
   return TASK_RUNNER_BINARY;
 }
 
-test_daemon::test_daemon(daemon_options options) : options_(std::move(options)) {
+test_daemon::test_daemon(daemon_options options)
+    : options_(std::move(options)) {
   try {
     start();
   } catch (...) {
@@ -56,8 +56,8 @@ test_daemon::~test_daemon() {
 process_options test_daemon::start_options() {
   process_options start;
   auto& words = start.argv;
-  words = {task_runner_binary(), "-state-dir", state_dir(), "-pidfile", pid_file(),
-                                 "-http-addr", options_.http_addr};
+  words = {task_runner_binary(), "-state-dir", state_dir(),       "-pidfile",
+           pid_file(),           "-http-addr", options_.http_addr};
   const auto add = [&words](std::initializer_list<std::string> more) { words.insert(words.end(), more); };
   if (options_.redis_port)
     add({"-redis-host", "127.0.0.1:" + std::to_string(*options_.redis_port)});

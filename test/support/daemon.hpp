@@ -38,8 +38,8 @@ struct daemon_options {
   bool log_to_file = false;
 };
 
-/// Starts a daemon, talks to it, restarts it. Not thread-safe but where said. Throws std::runtime_error with the
-/// daemon's log when something does not work that every test takes for granted.
+/// Starts a daemon, talks to it, restarts it. Not thread-safe but where said. Throws std::runtime_error with
+/// the daemon's log when something does not work that every test takes for granted.
 class test_daemon {
 public:
   /// Starts it and waits until it serves.
@@ -56,7 +56,8 @@ public:
   /// Starts it again after stop() or kill().
   void start();
   /// Sends a signal and waits for the end; throws when it does not come within `deadline`.
-  process_end stop(int signal_number = SIGTERM, std::chrono::milliseconds deadline = std::chrono::seconds(30));
+  process_end stop(int signal_number = SIGTERM,
+                   std::chrono::milliseconds deadline = std::chrono::seconds(30));
   /// kill -9; the launcher and the commands stay.
   void kill();
 
@@ -93,7 +94,8 @@ public:
   /// `data` of GET /api/v1/tasks/ID.
   nlohmann::json task(const std::string& id);
   /// Waits until the task is finished, dead or cancelled.
-  nlohmann::json settled(const std::string& id, std::chrono::milliseconds deadline = std::chrono::seconds(30));
+  nlohmann::json settled(const std::string& id,
+                         std::chrono::milliseconds deadline = std::chrono::seconds(30));
   /// The kept output of the last attempt.
   std::string output(const std::string& id);
   /// Pushes a command line, waits for its end and gives its output.

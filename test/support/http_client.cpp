@@ -1,17 +1,16 @@
 // Requests over a blocking socket with timeouts.
 #include "test/support/http_client.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <cctype>
+#include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdexcept>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cctype>
-#include <cerrno>
-#include <stdexcept>
 
 namespace task_runner::test {
 
@@ -39,7 +38,8 @@ std::string encode(const std::string& text) {
 }
 
 bool has(const name_values& headers, const std::string& name) {
-  return std::any_of(headers.begin(), headers.end(), [&](const auto& one) { return lower(one.first) == name; });
+  return std::any_of(headers.begin(), headers.end(),
+                     [&](const auto& one) { return lower(one.first) == name; });
 }
 
 } // namespace
@@ -63,7 +63,8 @@ std::string encode_form(const name_values& fields) {
   return text;
 }
 
-http_answer http_client::post_form(const std::string& target, const name_values& fields, name_values headers) {
+http_answer http_client::post_form(const std::string& target, const name_values& fields,
+                                   name_values headers) {
   headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
   return send("POST", target, headers, encode_form(fields));
 }
@@ -72,14 +73,15 @@ http_answer http_client::post_json(const std::string& target, const nlohmann::js
   return send("POST", target, {{"Content-Type", "application/json"}}, body.dump());
 }
 
-http_answer http_client::send(const std::string& method, const std::string& target, const name_values& headers,
-                              const std::string& body) {
+http_answer http_client::send(const std::string& method, const std::string& target,
+                              const name_values& headers, const std::string& body) {
   std::string text = method + " " + target + " HTTP/1.1\r\n";
   if (!has(headers, "host"))
     text += "Host: 127.0.0.1:" + std::to_string(port_) + "\r\n";
   for (const auto& [name, value] : headers)
     text += name + ": " + value + "\r\n";
-  if (!has(headers, "content-length") && !has(headers, "transfer-encoding") && (!body.empty() || method == "POST"))
+  if (!has(headers, "content-length") && !has(headers, "transfer-encoding") &&
+      (!body.empty() || method == "POST"))
     text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   text += "\r\n" + body;
   if (fd_ < 0)

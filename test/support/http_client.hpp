@@ -1,5 +1,5 @@
-// A small HTTP/1.1 client for tests, so that they see bytes, headers and status codes as they are on the wire.
-// It shares nothing with the server under test.
+// A small HTTP/1.1 client for tests, so that they see bytes, headers and status codes as they are on the
+// wire. It shares nothing with the server under test.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -31,11 +31,12 @@ struct http_answer {
 /// `name=value&…` with everything but letters and digits encoded.
 std::string encode_form(const name_values& fields);
 
-/// Keeps one connection to 127.0.0.1 open between requests. Not thread-safe. Throws std::runtime_error when the
-/// server cannot be reached, closes early, or says nothing for thirty seconds.
+/// Keeps one connection to 127.0.0.1 open between requests. Not thread-safe. Throws std::runtime_error when
+/// the server cannot be reached, closes early, or says nothing for thirty seconds.
 class http_client {
 public:
-  explicit http_client(uint16_t port) : port_(port) {}
+  explicit http_client(uint16_t port)
+      : port_(port) {}
   ~http_client() { disconnect(); }
   http_client(const http_client&) = delete;
   http_client& operator=(const http_client&) = delete;
@@ -46,8 +47,8 @@ public:
   /// Host and Content-Length are added unless `headers` has them.
   http_answer send(const std::string& method, const std::string& target, const name_values& headers = {},
                    const std::string& body = {});
-  /// Sends the bytes as they are over a connection of their own, closes the writing side where `half_close` says
-  /// so, and reads one answer.
+  /// Sends the bytes as they are over a connection of their own, closes the writing side where `half_close`
+  /// says so, and reads one answer.
   http_answer send_raw(const std::string& bytes, bool half_close = false);
 
 private:
