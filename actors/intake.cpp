@@ -66,7 +66,8 @@ push_reply refused(const push_item& item, error why) {
 }
 
 /// Sends each part to its channel and puts the answers back in their places.
-void scatter(intake_pointer self, std::shared_ptr<scattered_batch> whole, std::map<std::string, batch_part> parts) {
+void scatter(intake_pointer self, const std::shared_ptr<scattered_batch>& whole,
+             std::map<std::string, batch_part>&& parts) {
   whole->parts_open = parts.size();
   if (parts.empty()) {
     whole->promise.deliver(std::move(whole->gathered));
@@ -125,7 +126,7 @@ caf::result<push_replies> take(intake_pointer self, push_batch& batch) {
   whole->promise = self->make_response_promise<push_replies>();
   whole->gathered = std::move(gathered);
   auto promise = whole->promise;
-  scatter(self, std::move(whole), std::move(parts));
+  scatter(self, whole, std::move(parts));
   return promise;
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace task_runner {
 
@@ -20,6 +21,8 @@ constexpr int64_t alarm_ms_max = 30'000;
 constexpr std::chrono::seconds known_timeout{10};
 /// Most statuses that wait for the store at once; one more is answered from the window alone.
 constexpr size_t open_statuses_max = 64;
+/// Most statuses that wait for the recovery; one more is told to come again.
+constexpr size_t early_statuses_max = 1'024;
 
 void log_transition(const std::string& channel, const task_transition& change) {
   const auto level = change.state == task_state::dead       ? log_level::warning
@@ -152,13 +155,22 @@ result<std::vector<task>> read_waiting(queue_store& store, const std::string& ch
   return pending;
 }
 
-caf::result<channel_status> report(queue_pointer self, uint32_t limit) {
+void report(queue_pointer self, caf::typed_response_promise<channel_status> promise, uint32_t limit) {
   auto& state = self->state;
+  if (!state.core->is_recovered()) {
+    if (state.early_statuses.size() < early_statuses_max)
+      state.early_statuses.push_back({std::move(promise), limit});
+    else
+      promise.deliver(caf::make_error(caf::sec::request_timeout));
+    return;
+  }
   auto status = describe(state, limit);
   const auto& counts = status.counts;
   const bool whole = status.tasks.size() >= std::min<uint64_t>(limit, counts.running + counts.pending + counts.delayed);
-  if (whole || state.open_statuses.size() >= open_statuses_max)
-    return status;
+  if (whole || state.open_statuses.size() >= open_statuses_max) {
+    promise.deliver(std::move(status));
+    return;
+  }
   const auto number = state.next_status++;
   const queue_actor me{self};
   auto taken = state.dependencies.writer->read(
@@ -166,10 +178,14 @@ caf::result<channel_status> report(queue_pointer self, uint32_t limit) {
         caf::anon_send(me, status_read{number, read_waiting(store, channel, limit)});
       });
   if (!taken)
-    return status;
-  auto promise = self->make_response_promise<channel_status>();
-  state.open_statuses.emplace(number, queue_state::open_status{promise, std::move(status), limit});
-  return promise;
+    promise.deliver(std::move(status));
+  else
+    state.open_statuses.emplace(number, queue_state::open_status{std::move(promise), std::move(status), limit});
+}
+
+void answer_early_statuses(queue_pointer self) {
+  for (auto& early : std::exchange(self->state.early_statuses, {}))
+    report(self, std::move(early.promise), early.limit);
 }
 
 void finish_report(queue_pointer self, status_read& message) {
@@ -222,7 +238,9 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
       },
       [=](const get_channel_status& request) -> caf::result<channel_status> {
         const auto guard = note(queue_message::status);
-        return report(self, request.limit);
+        auto promise = self->make_response_promise<channel_status>();
+        report(self, promise, request.limit);
+        return promise;
       },
       [=](const attach_executor& message) {
         const auto guard = note(queue_message::attach);
@@ -241,6 +259,7 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
             .then(
                 [=, found = *message.found](const known_attempts_reply& known) {
                   apply(self, self->state.core->recovered(found, known.attempts, now()));
+                  answer_early_statuses(self);
                 },
                 [=](const caf::error&) { self->quit(caf::exit_reason::unhandled_exception); });
       },

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace task_runner {
 
@@ -47,6 +48,13 @@ struct queue_state {
   };
   uint64_t next_status = 1;
   std::unordered_map<uint64_t, open_status> open_statuses;
+
+  struct early_status {
+    caf::typed_response_promise<channel_status> promise;
+    uint32_t limit = 0;
+  };
+  /// Asked for before the recovery was done; answered after it, for until then nobody knows what waits.
+  std::vector<early_status> early_statuses;
 
   /// The number of the alarm that counts; 0 when none is set.
   uint64_t alarm = 0;

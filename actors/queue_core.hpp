@@ -148,8 +148,8 @@ public:
 
   queue_counts counts() const noexcept;
   bool is_recovered() const noexcept { return recovered_; }
-  /// Whether nothing runs and nothing waits for a commit.
-  bool is_quiet() const noexcept { return running_.empty() && in_flight_.empty(); }
+  /// Whether the recovery is done, nothing runs, and nothing waits for a commit.
+  bool is_quiet() const noexcept { return recovered_ && running_.empty() && in_flight_.empty(); }
 
   /// Running tasks in order of their start, at most `limit`.
   std::vector<task> running_tasks(size_t limit) const;

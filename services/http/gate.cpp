@@ -64,6 +64,8 @@ void gate::add_routes() {
     auto& names = parameter_names_.emplace_back();
     for (size_t at = one.pattern.find("/:"); at != std::string::npos; at = one.pattern.find("/:", at + 1))
       names.push_back(one.pattern.substr(at + 2, one.pattern.find('/', at + 2) - at - 2));
+    // Pistache hands the writer over by value.
+    // NOLINTNEXTLINE(performance-unnecessary-value-param)
     const auto call = [this, index](const Pistache::Rest::Request& matched, Pistache::Http::ResponseWriter) {
       on_route(index, matched);
       return Pistache::Rest::Route::Result::Ok;

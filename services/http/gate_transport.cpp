@@ -26,7 +26,7 @@ Tag tag_of(int descriptor) {
 
 } // namespace
 
-gate_transport::gate_transport(std::shared_ptr<const gate_core> core)
+gate_transport::gate_transport(const std::shared_ptr<const gate_core>& core)
     : gate_transport(core, std::make_shared<gate>(core)) {}
 
 gate_transport::gate_transport(std::shared_ptr<const gate_core> core, std::shared_ptr<gate> own_gate)

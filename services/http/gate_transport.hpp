@@ -14,7 +14,7 @@ namespace task_runner {
 /// The event loop's side of one worker. Pistache clones the one it is given for each worker thread.
 class gate_transport final : public Pistache::Tcp::Transport {
 public:
-  explicit gate_transport(std::shared_ptr<const gate_core> core);
+  explicit gate_transport(const std::shared_ptr<const gate_core>& core);
   /// Closes what is still open. Runs after the worker thread has ended.
   ~gate_transport() override;
 

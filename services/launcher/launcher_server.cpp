@@ -59,7 +59,7 @@ std::string working_directory_name(std::string_view environment) {
     rest.remove_prefix(std::min(entry.size() + 1, rest.size()));
     if (entry.substr(0, 5) != "PWD=/")
       continue;
-    const std::string claimed(entry.substr(4));
+    std::string claimed(entry.substr(4));
     struct stat there {};
     struct stat here {};
     if (::stat(claimed.c_str(), &there) == 0 && ::stat(".", &here) == 0 && there.st_dev == here.st_dev &&

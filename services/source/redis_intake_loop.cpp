@@ -100,7 +100,7 @@ void redis_intake_loop::run() {
 bool redis_intake_loop::step(time_point now) {
   finish_decided(now);
   if (work_ && prepared_ && !scan_ && now >= settle_scan_at_) {
-    scan_.emplace();
+    scan_.emplace(list_scan{});
     settle_scan_at_ = time_point::max();
   }
   bool busy = work_ && scan_ && step_scan();
@@ -131,7 +131,7 @@ void redis_intake_loop::connect(time_point now) {
     if ((*loaded)->type == REDIS_REPLY_STRING)
       one->sha = reply_text(**loaded);
   }
-  scan_.emplace();
+  scan_.emplace(list_scan{});
   prepared_ = false;
   settle_scan_at_ = now + milliseconds(options_.leftover_check_ms);
 }

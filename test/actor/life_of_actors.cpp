@@ -153,6 +153,15 @@ TEST_CASE("the daemon hears when an actor dies that it cannot live without") {
   CHECK(actors.died == "intake");
 }
 
+TEST_CASE("no queue or executor outlives the router") {
+  actor_fixture actors;
+  caf::anon_send_exit(actors.router_handle, caf::exit_reason::unhandled_exception);
+  actors.settle();
+  CHECK(actors.died == "router");
+  CHECK(probe_of(actors, "queue:default") == nullptr);
+  CHECK(probe_of(actors, "executor:default") == nullptr);
+}
+
 TEST_CASE("a request to an actor that is gone is answered, not forgotten") {
   actor_fixture actors;
   caf::anon_send_exit(actors.intake_handle, caf::exit_reason::user_shutdown);

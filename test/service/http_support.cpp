@@ -1,5 +1,5 @@
 // Sockets, processes and the ready-made server of the HTTP tests.
-#include "http_support.hpp"
+#include "test/service/http_support.hpp"
 
 #include "services/http/http_text.hpp"
 

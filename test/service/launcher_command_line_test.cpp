@@ -1,5 +1,5 @@
 // Which lines go without a shell, and that nobody can tell: output and exit code equal those of /bin/sh -c.
-#include "launcher_support.hpp"
+#include "test/service/launcher_support.hpp"
 #include "services/launcher/command_environment.hpp"
 #include "services/launcher/command_line.hpp"
 #include "services/launcher/spawn.hpp"

@@ -1,5 +1,5 @@
 // How commands are run, seen from outside: outcomes, streams, environment, descriptors, size of output.
-#include "launcher_support.hpp"
+#include "test/service/launcher_support.hpp"
 #include "services/launcher/output_file.hpp"
 
 #include <catch2/catch.hpp>

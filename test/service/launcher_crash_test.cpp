@@ -1,6 +1,6 @@
 // Deaths and restarts: of the daemon, of the launcher, of both; strangers and nonsense on the socket; many at
 // once.
-#include "launcher_support.hpp"
+#include "test/service/launcher_support.hpp"
 #include "services/launcher/output_file.hpp"
 #include "services/launcher/packet_socket.hpp"
 #include "services/launcher/protocol.hpp"

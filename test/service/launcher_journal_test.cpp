@@ -1,5 +1,5 @@
 // The journal and the output files by themselves: what is written comes back, and no damage goes unsurvived.
-#include "launcher_support.hpp"
+#include "test/service/launcher_support.hpp"
 #include "services/launcher/journal.hpp"
 #include "services/launcher/output_file.hpp"
 #include "services/launcher/packet_socket.hpp"

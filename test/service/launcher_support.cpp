@@ -1,5 +1,5 @@
 // Helpers of the launcher's tests; see launcher_support.hpp.
-#include "launcher_support.hpp"
+#include "test/service/launcher_support.hpp"
 
 #include "services/launcher/output_file.hpp"
 
