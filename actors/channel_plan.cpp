@@ -18,7 +18,8 @@ std::vector<channel_record> first_channels(const std::string& channel_default, w
 }
 
 std::vector<channel_record> merge_ini(const std::map<std::string, channel_record>& stored,
-                                      const std::map<std::string, channel_settings>& sections, wall_time_ms now) {
+                                      const std::map<std::string, channel_settings>& sections,
+                                      wall_time_ms now) {
   std::vector<channel_record> changed;
   for (const auto& [name, said] : sections) {
     const auto found = stored.find(name);
@@ -39,6 +40,12 @@ std::vector<channel_record> merge_ini(const std::map<std::string, channel_record
     changed.push_back(std::move(record));
   }
   return changed;
+}
+
+error too_many_channels(size_t count) {
+  return {error_code::invalid_argument,
+          "with the INI file's sections there would be " + std::to_string(count) + " channels; at most " +
+              std::to_string(channels_max) + " are allowed, remove some sections"};
 }
 
 } // namespace task_runner

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "services/domain/channel.hpp"
+#include "services/domain/error.hpp"
 
 #include <map>
 #include <string>
@@ -14,9 +15,13 @@ namespace task_runner {
 /// channel when it has another name.
 std::vector<channel_record> first_channels(const std::string& channel_default, wall_time_ms now);
 
-/// Applies INI sections to the stored channels; answers with the records that are new or changed and have to be
-/// saved. A section's value counts only where it differs from what the INI said the last time.
+/// Applies INI sections to the stored channels; answers with the records that are new or changed and have to
+/// be saved. A section's value counts only where it differs from what the INI said the last time.
 std::vector<channel_record> merge_ini(const std::map<std::string, channel_record>& stored,
-                                      const std::map<std::string, channel_settings>& sections, wall_time_ms now);
+                                      const std::map<std::string, channel_settings>& sections,
+                                      wall_time_ms now);
+
+/// The error for more than channels_max channels.
+error too_many_channels(size_t count);
 
 } // namespace task_runner

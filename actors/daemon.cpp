@@ -68,7 +68,9 @@ void log_output(const std::string& state_dir, const attempt_ended& event) {
   while (at < output->size()) {
     const auto end = std::min(output->find('\n', at), output->size());
     log_event(log_level::debug, "output",
-              {{"task_id", event.key.task_id}, {"attempt", event.key.attempt}, {"line", output->substr(at, end - at)}});
+              {{"task_id", event.key.task_id},
+               {"attempt", event.key.attempt},
+               {"line", output->substr(at, end - at)}});
     at = end + 1;
   }
 }
@@ -76,7 +78,10 @@ void log_output(const std::string& state_dir, const attempt_ended& event) {
 class daemon_process {
 public:
   daemon_process(const loaded_settings& loaded, const service_notifier& notifier)
-      : loaded_(loaded), values_(loaded.values), notifier_(notifier), stops_(stop_deadline) {}
+      : loaded_(loaded)
+      , values_(loaded.values)
+      , notifier_(notifier)
+      , stops_(stop_deadline) {}
 
   int run();
 
@@ -152,8 +157,9 @@ result<void> daemon_process::start() {
   if (!waiter)
     return waiter.failure();
   signals_.emplace(std::move(*waiter));
-  for (const auto step : {&daemon_process::open_state, &daemon_process::open_store, &daemon_process::load_channels,
-                          &daemon_process::start_http, &daemon_process::start_launcher})
+  for (const auto step :
+       {&daemon_process::open_state, &daemon_process::open_store, &daemon_process::load_channels,
+        &daemon_process::start_http, &daemon_process::start_launcher})
     if (auto done = (this->*step)(); !done)
       return done;
   start_actors();
@@ -161,9 +167,11 @@ result<void> daemon_process::start() {
     return done;
   log_event(log_level::info, "listening",
             {{"address", (values_.http_host.find(':') == std::string::npos ? values_.http_host
-                                                                            : "[" + values_.http_host + "]") +
+                                                                           : "[" + values_.http_host + "]") +
                              ":" + std::to_string(http_->port())},
-             {"pid", ::getpid()}, {"version", TASK_RUNNER_VERSION}, {"state_dir", values_.state_dir}});
+             {"pid", ::getpid()},
+             {"version", TASK_RUNNER_VERSION},
+             {"state_dir", values_.state_dir}});
   if (auto told = notifier_.ready("running"); !told)
     log_event(log_level::warning, "the service manager was not told", {{"error", told.failure().message}});
   return {};
@@ -225,6 +233,8 @@ result<void> daemon_process::load_channels() {
   }
   for (auto& record : merge_ini(by_name, values_.channels, clock_.now_ms()))
     keep(std::move(record));
+  if (by_name.size() > channels_max)
+    return too_many_channels(by_name.size());
   if (!saves.empty()) {
     std::promise<result<std::vector<store_answer>>> saved;
     auto submitted = store_->submit(std::move(saves), [&saved](result<std::vector<store_answer>> answers) {
@@ -289,9 +299,9 @@ void daemon_process::start_actors() {
   router_parts.clock = &clock_;
   router_parts.probe = probes_.add("router", "router", router_message_kinds());
   gateway_->router = actors_->spawn(router, std::move(router_parts));
-  gateway_->intake = actors_->spawn(
-      intake, intake_dependencies{values_.channel_default, gateway_->router, &clock_,
-                                  probes_.add("intake", "intake", intake_message_kinds())});
+  gateway_->intake =
+      actors_->spawn(intake, intake_dependencies{values_.channel_default, gateway_->router, &clock_,
+                                                 probes_.add("intake", "intake", intake_message_kinds())});
   gateway_->via = actors_->spawn(asker, probes_.add("gateway", "gateway", asker_message_kinds()));
   supervisor_dependencies watched;
   watched.intake = gateway_->intake;
@@ -370,9 +380,11 @@ void daemon_process::drain_until_quiet() {
   while (!quiet_ && !failed_) {
     int wait_ms = -1;
     if (values_.drain_timeout_ms > 0) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
       if (left.count() <= 0) {
-        log_event(log_level::warning, "drain-timeout is over; the rest is left to the launcher for the next daemon");
+        log_event(log_level::warning,
+                  "drain-timeout is over; the rest is left to the launcher for the next daemon");
         return;
       }
       wait_ms = static_cast<int>(std::min<int64_t>(left.count() + 1, 60'000));
@@ -394,7 +406,8 @@ void daemon_process::reload() {
   if (loaded_.config_file.empty()) {
     log_event(log_level::info, "reloaded: the log; there is no configuration file");
   } else if (auto sections = reload_channels(loaded_.config_file); !sections) {
-    log_event(log_level::error, "reload refused; everything stays as it was", {{"error", sections.failure().message}});
+    log_event(log_level::error, "reload refused; everything stays as it was",
+              {{"error", sections.failure().message}});
   } else {
     ask<action_reply>(
         gateway_->via, gateway_->router, apply_ini{std::move(*sections)}, ask_timeout,
@@ -404,7 +417,9 @@ void daemon_process::reload() {
           else
             log_event(log_level::info, "reloaded: channel sections and log");
         },
-        [](const error& why) { log_event(log_level::error, "reload failed", {{"error", why.message}}); });
+        [](const error& why) {
+          log_event(log_level::error, "reload failed", {{"error", why.message}});
+        });
   }
   if (auto told = notifier_.ready("running"); !told)
     log_event(log_level::warning, "the service manager was not told", {{"error", told.failure().message}});

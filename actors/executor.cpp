@@ -28,7 +28,9 @@ executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor
         const auto guard = note(executor_message::run);
         auto& d = self->state.dependencies;
         const auto& value = message.value;
-        attempt_start request{{value.id, value.attempt}, d.channel, value.command.argv.empty() ? value.line() : "",
+        attempt_start request{{value.id, value.attempt},
+                              d.channel,
+                              value.command.argv.empty() ? value.line() : "",
                               value.command.argv};
         if (auto handed = d.runner->start(std::move(request)); !handed) {
           // It never ran, so another attempt is safe: that is what `lost` leads to.

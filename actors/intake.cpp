@@ -56,7 +56,8 @@ admitted_push complete(push_item item, const std::string& channel, wall_time_ms 
   value.created_at_ms = now;
   value.not_before_ms = item.not_before_ms;
   if (item.delay_s > 0)
-    value.not_before_ms = std::max(value.not_before_ms, now + static_cast<wall_time_ms>(std::ceil(item.delay_s * 1000)));
+    value.not_before_ms =
+        std::max(value.not_before_ms, now + static_cast<wall_time_ms>(std::ceil(item.delay_s * 1000)));
   admitted.origin = item.origin;
   return admitted;
 }
@@ -104,8 +105,8 @@ caf::result<push_replies> take(intake_pointer self, push_batch& batch) {
   for (size_t i = 0; i < batch.items.size(); ++i) {
     auto& item = batch.items[i];
     if (self->state.draining) {
-      gathered.replies[i] =
-          refused(item, {error_code::draining, "the daemon is stopping and takes nothing new; try again soon"});
+      gathered.replies[i] = refused(
+          item, {error_code::draining, "the daemon is stopping and takes nothing new; try again soon"});
       continue;
     }
     if (auto valid = check_push(item); !valid) {
@@ -120,7 +121,8 @@ caf::result<push_replies> take(intake_pointer self, push_batch& batch) {
     part.batch.items.push_back(complete(std::move(item), part.batch.channel, now));
     ++admitted;
   }
-  if (parts.size() == 1 && admitted == batch.items.size()) // the common case: the queue answers the requester itself
+  if (parts.size() == 1 &&
+      admitted == batch.items.size()) // the common case: the queue answers the requester itself
     return self->delegate(d.router, std::move(parts.begin()->second.batch));
   auto whole = std::make_shared<scattered_batch>();
   whole->promise = self->make_response_promise<push_replies>();

@@ -27,6 +27,7 @@ struct intake_state {
 enum class intake_message : size_t { push, drain };
 std::vector<std::string_view> intake_message_kinds();
 
-intake_actor::behavior_type intake(intake_actor::stateful_pointer<intake_state> self, intake_dependencies dependencies);
+intake_actor::behavior_type intake(intake_actor::stateful_pointer<intake_state> self,
+                                   intake_dependencies dependencies);
 
 } // namespace task_runner

@@ -1,5 +1,6 @@
-// Every actor interface of the system, one line and one sentence per message: reading this is reading the architecture.
-// intake -> router -> queue <-> executor carry the tasks; the supervisor watches, the gateway asks for HTTP and sources.
+// Every actor interface of the system, one line and one sentence per message: reading this is reading the
+// architecture. intake -> router -> queue <-> executor carry the tasks; the supervisor watches, the gateway
+// asks for HTTP and sources.
 #pragma once
 
 #include "actors/messages.hpp"

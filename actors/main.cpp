@@ -7,11 +7,14 @@
 #include "services/os/signals.hpp"
 
 #include <cstdio>
+#include <exception>
 #include <string>
 
 extern char** environ;
 
 namespace {
+
+using namespace task_runner;
 
 int refuse(const std::string& message) {
   std::fprintf(stderr, "task-runner: %s\n", message.c_str());
@@ -22,10 +25,7 @@ void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-} // namespace
-
-int main(int argc, char** argv) {
-  using namespace task_runner;
+int start(int argc, char** argv) {
   const auto input = capture_input(argc, argv, environ);
   scrub_secrets(argc, argv);
   const auto loaded = load_settings(input);
@@ -53,4 +53,18 @@ int main(int argc, char** argv) {
   }
   block_signals();
   return run_daemon(*loaded, service_notifier::from_environment());
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return start(argc, argv);
+  } catch (const std::exception& failure) {
+    // Out of threads or memory: what the libraries underneath throw and nobody can go on after.
+    std::fprintf(stderr,
+                 "task-runner: cannot go on: %s; look at the limits on memory, processes and open files\n",
+                 failure.what());
+    return 1;
+  }
 }

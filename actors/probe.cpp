@@ -7,7 +7,8 @@
 
 namespace task_runner {
 
-handling::handling(actor_probe& probe, size_t message_kind, size_t mailbox_depth) : probe_(probe) {
+handling::handling(actor_probe& probe, size_t message_kind, size_t mailbox_depth)
+    : probe_(probe) {
   probe_.handled_[message_kind].fetch_add(1, std::memory_order_relaxed);
   probe_.mailbox_depth_.store(mailbox_depth, std::memory_order_relaxed);
   probe_.busy_since_ms_.store(system_now_ms(), std::memory_order_relaxed);
@@ -28,8 +29,9 @@ std::shared_ptr<actor_probe> probe_registry::add(std::string name, std::string_v
 std::vector<std::shared_ptr<const actor_probe>> probe_registry::list() const {
   std::vector<std::shared_ptr<const actor_probe>> live;
   std::lock_guard<std::mutex> guard(mutex_);
-  probes_.erase(std::remove_if(probes_.begin(), probes_.end(), [](const auto& probe) { return probe.expired(); }),
-                probes_.end());
+  probes_.erase(
+      std::remove_if(probes_.begin(), probes_.end(), [](const auto& probe) { return probe.expired(); }),
+      probes_.end());
   live.reserve(probes_.size());
   for (const auto& probe : probes_)
     if (auto strong = probe.lock())

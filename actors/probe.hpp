@@ -22,12 +22,16 @@ constexpr size_t message_kinds_max = 16;
 class actor_probe {
 public:
   actor_probe(std::string name, std::string_view kind, std::vector<std::string_view> message_kinds)
-      : name_(std::move(name)), kind_(kind), message_kinds_(std::move(message_kinds)) {}
+      : name_(std::move(name))
+      , kind_(kind)
+      , message_kinds_(std::move(message_kinds)) {}
 
   const std::string& name() const noexcept { return name_; }
   std::string_view kind() const noexcept { return kind_; }
   const std::vector<std::string_view>& message_kinds() const noexcept { return message_kinds_; }
-  uint64_t handled(size_t message_kind) const noexcept { return handled_[message_kind].load(std::memory_order_relaxed); }
+  uint64_t handled(size_t message_kind) const noexcept {
+    return handled_[message_kind].load(std::memory_order_relaxed);
+  }
   uint64_t mailbox_depth() const noexcept { return mailbox_depth_.load(std::memory_order_relaxed); }
   /// Start of the message being handled now; 0 when idle.
   wall_time_ms busy_since_ms() const noexcept { return busy_since_ms_.load(std::memory_order_relaxed); }

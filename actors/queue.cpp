@@ -82,9 +82,10 @@ void submit(queue_pointer self, store_submission submission) {
 void load(queue_pointer self, const window_request& request) {
   auto& state = self->state;
   const queue_actor me{self};
-  auto taken = state.dependencies.writer->read([me, request, channel = state.dependencies.channel](queue_store& store) {
-    caf::anon_send(me, window_read{store.load_pending(channel, request.after, request.limits)});
-  });
+  auto taken = state.dependencies.writer->read(
+      [me, request, channel = state.dependencies.channel](queue_store& store) {
+        caf::anon_send(me, window_read{store.load_pending(channel, request.after, request.limits)});
+      });
   if (!taken)
     self->send(self, window_read{taken.failure()});
 }
@@ -125,9 +126,10 @@ void apply(queue_pointer self, queue_effects effects) {
 void start_recovery(queue_pointer self) {
   auto& state = self->state;
   const queue_actor me{self};
-  auto taken = state.dependencies.writer->read([me, channel = state.dependencies.channel](queue_store& store) {
-    caf::anon_send(me, recovery_read{store.recover_channel(channel)});
-  });
+  auto taken =
+      state.dependencies.writer->read([me, channel = state.dependencies.channel](queue_store& store) {
+        caf::anon_send(me, recovery_read{store.recover_channel(channel)});
+      });
   if (!taken)
     self->send(self, recovery_read{taken.failure()});
 }
@@ -166,7 +168,8 @@ void report(queue_pointer self, caf::typed_response_promise<channel_status> prom
   }
   auto status = describe(state, limit);
   const auto& counts = status.counts;
-  const bool whole = status.tasks.size() >= std::min<uint64_t>(limit, counts.running + counts.pending + counts.delayed);
+  const bool whole =
+      status.tasks.size() >= std::min<uint64_t>(limit, counts.running + counts.pending + counts.delayed);
   if (whole || state.open_statuses.size() >= open_statuses_max) {
     promise.deliver(std::move(status));
     return;
@@ -180,7 +183,8 @@ void report(queue_pointer self, caf::typed_response_promise<channel_status> prom
   if (!taken)
     promise.deliver(std::move(status));
   else
-    state.open_statuses.emplace(number, queue_state::open_status{std::move(promise), std::move(status), limit});
+    state.open_statuses.emplace(number,
+                                queue_state::open_status{std::move(promise), std::move(status), limit});
 }
 
 void answer_early_statuses(queue_pointer self) {
@@ -250,8 +254,9 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
       [=](const recovery_read& message) {
         const auto guard = note(queue_message::recovered);
         if (!message.found) {
-          log_event(log_level::error, "the queue cannot read its channel from the store",
-                    {{"channel", self->state.dependencies.channel}, {"error", message.found.failure().message}});
+          log_event(
+              log_level::error, "the queue cannot read its channel from the store",
+              {{"channel", self->state.dependencies.channel}, {"error", message.found.failure().message}});
           self->quit(caf::exit_reason::unhandled_exception);
           return;
         }
@@ -267,8 +272,9 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
         const auto guard = note(queue_message::committed);
         auto& current = self->state;
         if (!message.answers && !current.store_failure_told)
-          log_event(log_level::error, "the store refuses",
-                    {{"channel", current.dependencies.channel}, {"error", message.answers.failure().message}});
+          log_event(
+              log_level::error, "the store refuses",
+              {{"channel", current.dependencies.channel}, {"error", message.answers.failure().message}});
         current.store_failure_told = !message.answers;
         apply(self, current.core->committed(message.token, std::move(message.answers), now()));
       },

@@ -1,5 +1,5 @@
-// The queue actor: translates messages into events of queue_core, and its effects into messages and store operations.
-// It decides nothing itself; every decision is in queue_core, where it can be simulated.
+// The queue actor: translates messages into events of queue_core, and its effects into messages and store
+// operations. It decides nothing itself; every decision is in queue_core, where it can be simulated.
 #pragma once
 
 #include "actors/interfaces.hpp"
@@ -80,6 +80,7 @@ enum class queue_message : size_t {
 };
 std::vector<std::string_view> queue_message_kinds();
 
-queue_actor::behavior_type queue(queue_actor::stateful_pointer<queue_state> self, queue_dependencies dependencies);
+queue_actor::behavior_type queue(queue_actor::stateful_pointer<queue_state> self,
+                                 queue_dependencies dependencies);
 
 } // namespace task_runner

@@ -16,7 +16,8 @@ constexpr size_t early_batches_max = 4'096;
 
 /// What a task weighs against window_limits::bytes_max, roughly.
 uint64_t weight_of(const task& value) {
-  uint64_t bytes = sizeof(task) + value.name.size() + value.command.line.size() + 2 * value.distinct_key.size();
+  uint64_t bytes =
+      sizeof(task) + value.name.size() + value.command.line.size() + 2 * value.distinct_key.size();
   for (const auto& argument : value.command.argv)
     bytes += sizeof(std::string) + argument.size();
   return bytes;
@@ -37,7 +38,9 @@ std::string distinct_key_of(const task& value) {
 }
 
 queue_core::queue_core(std::string channel, bool distinct, queue_limits limits)
-    : channel_(std::move(channel)), distinct_(distinct), limits_(limits) {
+    : channel_(std::move(channel))
+    , distinct_(distinct)
+    , limits_(limits) {
   // nop
 }
 
@@ -111,7 +114,8 @@ queue_effects queue_core::push(batch_token token, std::vector<admitted_push> ite
     }
     for (size_t i = 0; i < items.size(); ++i)
       refuse(token, i, items[i].value.name,
-             {error_code::overloaded, "channel " + channel_ + " is still starting; try again in a second"}, effects);
+             {error_code::overloaded, "channel " + channel_ + " is still starting; try again in a second"},
+             effects);
     return effects;
   }
   admit(token, std::move(items), now, effects);
@@ -173,8 +177,8 @@ queue_effects queue_core::window_loaded(result<std::vector<task>> tasks, wall_ti
       put_into_window(std::move(value));
   }
   if (tasks->empty() && window_.size() != pending_count_) {
-    repair("channel " + channel_ + " counted " + std::to_string(pending_count_) + " pending tasks, the store has " +
-               std::to_string(window_.size()),
+    repair("channel " + channel_ + " counted " + std::to_string(pending_count_) +
+               " pending tasks, the store has " + std::to_string(window_.size()),
            effects);
     pending_count_ = window_.size();
   } else if (window_.size() > pending_count_) {
@@ -278,7 +282,8 @@ std::vector<task> queue_core::window_tasks(size_t limit) const {
 
 // -- pushes ---------------------------------------------------------------------
 
-void queue_core::admit(batch_token token, std::vector<admitted_push> items, wall_time_ms now, queue_effects& effects) {
+void queue_core::admit(batch_token token, std::vector<admitted_push> items, wall_time_ms now,
+                       queue_effects& effects) {
   for (size_t i = 0; i < items.size(); ++i) {
     auto& item = items[i];
     auto& value = item.value;
@@ -340,7 +345,8 @@ void queue_core::reply(batch_token token, size_t index, push_reply value, queue_
   }
 }
 
-void queue_core::refuse(batch_token token, size_t index, const std::string& name, error why, queue_effects& effects) {
+void queue_core::refuse(batch_token token, size_t index, const std::string& name, error why,
+                        queue_effects& effects) {
   reply(token, index, push_reply{name, {}, false, std::move(why)}, effects);
 }
 
@@ -356,12 +362,22 @@ void queue_core::on_insert(insert_context& purpose, const insert_answer& answer,
     ++duplicates_;
     if (state == task_state::running)
       ++credit_;
-    reply(purpose.token, purpose.index, push_reply{value.name, answer.holder_id, false, std::nullopt}, effects);
+    if (answer.what == insert_answer::kind::duplicate_id && !answer.same_definition) {
+      refuse(purpose.token, purpose.index, value.name,
+             {error_code::conflict, "the id " + value.id +
+                                        " belongs to another task; an id is good for one task, give a "
+                                        "new one"},
+             effects);
+      return;
+    }
+    reply(purpose.token, purpose.index, push_reply{value.name, answer.holder_id, false, std::nullopt},
+          effects);
     return;
   }
   value.sequence = answer.sequence;
   reply(purpose.token, purpose.index, push_reply{value.name, value.id, true, std::nullopt}, effects);
-  effects.transitions.push_back({value.id, value.name, value.attempt, state, std::nullopt, value.started_at_ms, 0});
+  effects.transitions.push_back(
+      {value.id, value.name, value.attempt, state, std::nullopt, value.started_at_ms, 0});
   switch (state) {
   case task_state::running: {
     if (!value.distinct_key.empty())
@@ -386,7 +402,8 @@ void queue_core::on_lease(const lease_context& purpose, const change_answer& ans
   assert(found != running_.end());
   auto& entry = found->second;
   if (!answer.applied) {
-    repair("task " + purpose.id + " was no longer pending when it was to be leased; it is dropped from the queue",
+    repair("task " + purpose.id +
+               " was no longer pending when it was to be leased; it is dropped from the queue",
            effects);
     ++credit_;
     leave_index(entry.value);
@@ -399,7 +416,8 @@ void queue_core::on_lease(const lease_context& purpose, const change_answer& ans
                                  std::nullopt, entry.value.started_at_ms, 0});
 }
 
-void queue_core::on_settle(const settle_context& purpose, const change_answer& answer, queue_effects& effects) {
+void queue_core::on_settle(const settle_context& purpose, const change_answer& answer,
+                           queue_effects& effects) {
   auto node = running_.extract(purpose.id);
   assert(!node.empty());
   auto& entry = node.mapped();

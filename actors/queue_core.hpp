@@ -106,21 +106,24 @@ struct queue_counts {
 /// The queue of one channel. NOT thread-safe: its actor is the only caller. No call throws, but for
 /// std::bad_alloc.
 ///
-/// Life of a task: push -> (dedup) -> insert, leased in the same commit when a worker is free and nobody waits
-/// before it -> run -> attempt_ended -> settle -> finished | dead, or pending again when the attempt was lost.
+/// Life of a task: push -> (dedup) -> insert, leased in the same commit when a worker is free and nobody
+/// waits before it -> run -> attempt_ended -> settle -> finished | dead, or pending again when the attempt
+/// was lost.
 class queue_core {
 public:
   queue_core(std::string channel, bool distinct, queue_limits limits);
 
   /// The state found in the store and at the launcher. Must be the first event; pushes and credit that come
   /// earlier are kept and handled afterwards.
-  queue_effects recovered(const channel_recovery& found, const std::vector<known_attempt>& known, wall_time_ms now);
+  queue_effects recovered(const channel_recovery& found, const std::vector<known_attempt>& known,
+                          wall_time_ms now);
 
   /// A batch of pushes. Each batch gets exactly one batch_answer, at once or later.
   queue_effects push(batch_token token, std::vector<admitted_push> items, wall_time_ms now);
 
   /// What became of a submission. `answers` matches its operations one by one.
-  queue_effects committed(submission_token token, result<std::vector<store_answer>> answers, wall_time_ms now);
+  queue_effects committed(submission_token token, result<std::vector<store_answer>> answers,
+                          wall_time_ms now);
 
   /// The stretch asked for by queue_effects::load.
   queue_effects window_loaded(result<std::vector<task>> tasks, wall_time_ms now);
@@ -243,7 +246,8 @@ private:
   std::unordered_map<std::string, running_task> running_;
   /// Running tasks whose outcome is to be submitted, for the first time or again after a failed commit.
   std::vector<std::string> unsettled_;
-  /// Distinct keys of the committed tasks in the window and running; beyond them the store's constraint decides.
+  /// Distinct keys of the committed tasks in the window and running; beyond them the store's constraint
+  /// decides.
   std::unordered_map<std::string, std::string> distinct_index_;
   std::unordered_map<batch_token, batch> batches_;
   std::unordered_map<submission_token, std::vector<context>> in_flight_;

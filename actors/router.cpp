@@ -33,10 +33,12 @@ void start_pair(router_pointer self, channel_entry& entry) {
   entry.executor_probe = d.probes->add("executor:" + name, "executor", executor_message_kinds());
   entry.queue_probe->set_restarts(entry.restart_count);
   entry.executor_probe->set_restarts(entry.restart_count);
-  entry.queue = self->spawn(queue, queue_dependencies{name, entry.record.distinct, d.limits, router_actor{self},
-                                                      d.writer, d.clock, entry.queue_probe});
-  entry.executor = self->spawn(executor, executor_dependencies{name, effective_workers(d, entry.record), entry.queue,
-                                                               d.runner, d.clock, entry.executor_probe});
+  entry.queue =
+      self->spawn(queue, queue_dependencies{name, entry.record.distinct, d.limits, router_actor{self},
+                                            d.writer, d.clock, entry.queue_probe});
+  entry.executor =
+      self->spawn(executor, executor_dependencies{name, effective_workers(d, entry.record), entry.queue,
+                                                  d.runner, d.clock, entry.executor_probe});
   self->monitor(entry.queue);
   self->monitor(entry.executor);
   d.bridge->attach(name, entry.executor);
@@ -119,10 +121,14 @@ caf::result<push_replies> route(router_pointer self, admitted_batch& batch) {
   push_replies refused;
   for (const auto& item : batch.items)
     refused.replies.push_back(
-        {item.value.name, {}, false,
-         failed ? error{error_code::unavailable, "channel " + batch.channel + " has failed; restart the daemon"}
-                : error{error_code::not_found, "there is no channel " + batch.channel +
-                                                   "; create it with POST /queue, or push to one of GET /status"}});
+        {item.value.name,
+         {},
+         false,
+         failed
+             ? error{error_code::unavailable, "channel " + batch.channel + " has failed; restart the daemon"}
+             : error{error_code::not_found,
+                     "there is no channel " + batch.channel +
+                         "; create it with POST /queue, or push to one of GET /status"}});
   return refused;
 }
 
@@ -135,10 +141,10 @@ caf::result<action_reply> save(router_pointer self, std::vector<channel_record> 
     operations.emplace_back(save_channel{record});
   const auto number = state.next_number++;
   const router_actor me{self};
-  auto taken = state.dependencies.writer->submit(std::move(operations),
-                                                 [me, number](result<std::vector<store_answer>> answers) {
-                                                   caf::anon_send(me, channel_saved{number, std::move(answers)});
-                                                 });
+  auto taken = state.dependencies.writer->submit(
+      std::move(operations), [me, number](result<std::vector<store_answer>> answers) {
+        caf::anon_send(me, channel_saved{number, std::move(answers)});
+      });
   if (!taken)
     return action_reply{taken.failure()};
   auto promise = self->make_response_promise<action_reply>();
@@ -149,22 +155,26 @@ caf::result<action_reply> save(router_pointer self, std::vector<channel_record> 
 caf::result<action_reply> create(router_pointer self, const create_channel& request) {
   auto& state = self->state;
   if (state.draining)
-    return action_reply{error{error_code::draining, "the daemon is stopping and takes nothing new; try again soon"}};
+    return action_reply{
+        error{error_code::draining, "the daemon is stopping and takes nothing new; try again soon"}};
   if (!is_valid_name(request.name))
     return action_reply{error{error_code::invalid_argument,
                               "the channel's name is not valid; use 1 to 128 of A-Z a-z 0-9 . _ : -"}};
   if (request.worker && (*request.worker < 1 || *request.worker > worker_max))
-    return action_reply{error{error_code::out_of_range, "worker is out of range; give 0 (the daemon's default) to " +
-                                                            std::to_string(worker_max)}};
+    return action_reply{
+        error{error_code::out_of_range,
+              "worker is out of range; give 0 (the daemon's default) to " + std::to_string(worker_max)}};
   const auto is_it = [&](const channel_record& record) { return record.name == request.name; };
-  const bool on_its_way = std::any_of(state.open_saves.begin(), state.open_saves.end(), [&](const auto& open) {
-    return std::any_of(open.second.records.begin(), open.second.records.end(), is_it);
-  });
+  const bool on_its_way =
+      std::any_of(state.open_saves.begin(), state.open_saves.end(), [&](const auto& open) {
+        return std::any_of(open.second.records.begin(), open.second.records.end(), is_it);
+      });
   if (on_its_way || state.channels.count(request.name) > 0)
     return action_reply{error{error_code::conflict, "channel " + request.name + " exists already"}};
   if (state.channels.size() + state.open_saves.size() >= channels_max)
-    return action_reply{error{error_code::queue_full, "there are " + std::to_string(state.channels.size()) +
-                                                          " channels, which is the limit; remove one first"}};
+    return action_reply{
+        error{error_code::out_of_range, "there are " + std::to_string(state.channels.size()) +
+                                            " channels, which is the limit; use one of them"}};
   channel_record record;
   record.name = request.name;
   record.distinct = request.distinct;
@@ -181,7 +191,8 @@ void put_into_force(router_pointer self, const channel_record& record) {
     entry.record = record;
     start_pair(self, entry);
     log_event(log_level::info, "channel created",
-              {{"channel", record.name}, {"distinct", record.distinct},
+              {{"channel", record.name},
+               {"distinct", record.distinct},
                {"worker", record.worker.value_or(state.dependencies.concurrent)}});
     return;
   }
@@ -192,7 +203,8 @@ void put_into_force(router_pointer self, const channel_record& record) {
   self->send(entry.queue, configure_queue{record.distinct});
   self->send(entry.executor, set_workers{effective_workers(state.dependencies, record)});
   log_event(log_level::info, "channel changed",
-            {{"channel", record.name}, {"distinct", record.distinct},
+            {{"channel", record.name},
+             {"distinct", record.distinct},
              {"worker", record.worker.value_or(state.dependencies.concurrent)}});
 }
 
@@ -221,7 +233,8 @@ caf::result<status_reply> report(router_pointer self, const get_status& request)
   auto& state = self->state;
   if (!request.channel.empty() && state.channels.count(request.channel) == 0) {
     status_reply none;
-    none.failure = error{error_code::not_found, "there is no channel " + request.channel + "; GET /status lists them all"};
+    none.failure = error{error_code::not_found,
+                         "there is no channel " + request.channel + "; GET /status lists them all"};
     return none;
   }
   auto whole = std::make_shared<gathering>();
@@ -245,7 +258,8 @@ caf::result<status_reply> report(router_pointer self, const get_status& request)
         whole->promise.deliver(std::move(whole->answer));
     };
     if (entry.failed) {
-      whole->answer.channels[i].failure = error{error_code::unavailable, "the channel has failed; restart the daemon"};
+      whole->answer.channels[i].failure =
+          error{error_code::unavailable, "the channel has failed; restart the daemon"};
       close_part();
       continue;
     }
@@ -257,7 +271,8 @@ caf::result<status_reply> report(router_pointer self, const get_status& request)
               close_part();
             },
             [=](const caf::error&) {
-              whole->answer.channels[i].failure = error{error_code::timeout, "the channel's queue did not answer in time"};
+              whole->answer.channels[i].failure =
+                  error{error_code::timeout, "the channel's queue did not answer in time"};
               close_part();
             });
   }
@@ -330,7 +345,12 @@ router_actor::behavior_type router(router_pointer self, router_dependencies depe
         std::map<std::string, channel_record> stored;
         for (const auto& [name, entry] : self->state.channels)
           stored.emplace(name, entry.record);
-        return save(self, merge_ini(stored, message.sections, self->state.dependencies.clock->now_ms()));
+        auto changed = merge_ini(stored, message.sections, self->state.dependencies.clock->now_ms());
+        for (const auto& record : changed)
+          stored[record.name] = record;
+        if (stored.size() > channels_max)
+          return action_reply{too_many_channels(stored.size())};
+        return save(self, std::move(changed));
       },
       [=](const get_status& request) -> caf::result<status_reply> {
         const auto guard = note(router_message::status);

@@ -1,5 +1,6 @@
 // The router: knows the channels, sends each task to its queue, and owns the queue and executor actors.
-// When one of a pair dies it ends the other and starts both again; a restart runs the same recovery as a boot.
+// When one of a pair dies it ends the other and starts both again; a restart runs the same recovery as a
+// boot.
 #pragma once
 
 #include "actors/interfaces.hpp"
@@ -20,8 +21,6 @@
 
 namespace task_runner {
 
-/// Most channels of one daemon; one more is refused with `queue_full`.
-constexpr size_t channels_max = 4'096;
 /// A pair that dies more often than this within `restart_window` stays down: the channel has failed.
 constexpr size_t restarts_max = 5;
 constexpr std::chrono::seconds restart_window{10};
@@ -75,9 +74,22 @@ struct router_state {
   bool ending = false;
 };
 
-enum class router_message : size_t { push, create, ini, status, task, task_read, saved, drain, quiet, end, attach };
+enum class router_message : size_t {
+  push,
+  create,
+  ini,
+  status,
+  task,
+  task_read,
+  saved,
+  drain,
+  quiet,
+  end,
+  attach
+};
 std::vector<std::string_view> router_message_kinds();
 
-router_actor::behavior_type router(router_actor::stateful_pointer<router_state> self, router_dependencies dependencies);
+router_actor::behavior_type router(router_actor::stateful_pointer<router_state> self,
+                                   router_dependencies dependencies);
 
 } // namespace task_runner

@@ -19,7 +19,8 @@ public:
   /// Called for each end before it is passed on, on the port's thread; for logging a command's output.
   using end_observer = std::function<void(const attempt_ended&)>;
 
-  explicit runner_bridge(end_observer observer) : observer_(std::move(observer)) {}
+  explicit runner_bridge(end_observer observer)
+      : observer_(std::move(observer)) {}
 
   void attach(const std::string& channel, executor_actor executor);
   void detach(const std::string& channel);
@@ -33,7 +34,6 @@ public:
   void on_ended(const attempt_ended& event) override;
 
 private:
-
   end_observer observer_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, executor_actor> executors_;

@@ -33,7 +33,8 @@ void stop_stack::watch() {
   std::unique_lock<std::mutex> guard(mutex_);
   if (finished_.wait_for(guard, deadline_, [this] { return done_; }))
     return;
-  log_event(log_level::error, "the shutdown hangs; the process is ended. Running commands are with the launcher.",
+  log_event(log_level::error,
+            "the shutdown hangs; the process is ended. Running commands are with the launcher.",
             {{"service", current_}});
   flush_log();
   ::_exit(1);

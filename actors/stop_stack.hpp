@@ -16,12 +16,15 @@ namespace task_runner {
 class stop_stack {
 public:
   /// `deadline`: how long unwinding as a whole may take before the process is ended with exit code 1.
-  explicit stop_stack(std::chrono::seconds deadline) : deadline_(deadline) {}
+  explicit stop_stack(std::chrono::seconds deadline)
+      : deadline_(deadline) {}
   ~stop_stack() { unwind(); }
   stop_stack(const stop_stack&) = delete;
   stop_stack& operator=(const stop_stack&) = delete;
 
-  void push(std::string name, std::function<void()> stop) { stops_.push_back({std::move(name), std::move(stop)}); }
+  void push(std::string name, std::function<void()> stop) {
+    stops_.push_back({std::move(name), std::move(stop)});
+  }
 
   /// Runs and removes all stops, last pushed first.
   void unwind();

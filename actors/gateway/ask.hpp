@@ -1,5 +1,6 @@
-// Requests from threads outside the actor system: HTTP handlers and sources ask, and a callback gets the reply.
-// One small actor does the asking, because that is the fastest way in and gives every request a timeout.
+// Requests from threads outside the actor system: HTTP handlers and sources ask, and a callback gets the
+// reply. One small actor does the asking, because that is the fastest way in and gives every request a
+// timeout.
 #pragma once
 
 #include "actors/interfaces.hpp"
@@ -38,21 +39,23 @@ inline std::vector<std::string_view> asker_message_kinds() {
 /// The behaviour of the asking actor.
 caf::behavior asker(caf::stateful_actor<asker_state>* self, std::shared_ptr<actor_probe> probe);
 
-/// Sends `request` to `target` and calls exactly one of the two callbacks, from the actor system: `on_reply` with
-/// the reply, or `on_error` with `timeout` or `unavailable`. Thread-safe, never blocks.
+/// Sends `request` to `target` and calls exactly one of the two callbacks, from the actor system: `on_reply`
+/// with the reply, or `on_error` with `timeout` or `unavailable`. Thread-safe, never blocks.
 template <class Reply, class Target, class Request>
 void ask(const caf::actor& via, const Target& target, Request request, std::chrono::milliseconds timeout,
          std::function<void(Reply&)> on_reply, std::function<void(error)> on_error) {
   auto payload = std::make_shared<Request>(std::move(request));
   caf::anon_send(
-      via, ask_request{[=, fail = std::move(on_error), succeed = std::move(on_reply)](caf::event_based_actor* self) {
+      via, ask_request{[=, fail = std::move(on_error),
+                        succeed = std::move(on_reply)](caf::event_based_actor* self) {
         self->request(target, timeout, std::move(*payload))
             .then([succeed](Reply& reply) { succeed(reply); },
                   [fail](const caf::error& why) {
                     if (why == caf::sec::request_timeout)
                       fail({error_code::timeout, "the daemon did not answer in time; look at /status"});
                     else
-                      fail({error_code::unavailable, "the daemon is stopping or restarting this part; try again soon"});
+                      fail({error_code::unavailable,
+                            "the daemon is stopping or restarting this part; try again soon"});
                   });
       }});
 }
@@ -61,7 +64,9 @@ void ask(const caf::actor& via, const Target& target, Request request, std::chro
 class actor_push_sink final : public push_sink {
 public:
   actor_push_sink(caf::actor via, intake_actor intake, std::chrono::milliseconds timeout)
-      : via_(std::move(via)), intake_(std::move(intake)), timeout_(timeout) {}
+      : via_(std::move(via))
+      , intake_(std::move(intake))
+      , timeout_(timeout) {}
 
   void push(std::vector<push_item> items, push_completion done) override;
 

@@ -26,7 +26,8 @@ std::string form_as_json(const form_fields& form) {
       has_args = true;
       continue;
     }
-    if (!field.value.empty()) // browsers and curl send empty fields for what was left open
+    // Browsers send empty fields for what was left open; but an empty command must never make the name run.
+    if (!field.value.empty() || field.name == "command")
       json.member(field.name, field.value);
   }
   if (has_args) {
@@ -45,7 +46,8 @@ result<bool> parse_flag(std::string_view text) {
     return false;
   if (text == "true" || text == "1" || text == "yes" || text == "on")
     return true;
-  return error{error_code::invalid_argument, "distinct is neither true nor false; give distinct=true or leave it out"};
+  return error{error_code::invalid_argument,
+               "distinct is neither true nor false; give distinct=true or leave it out"};
 }
 
 result<std::optional<uint32_t>> parse_worker(std::string_view text) {
@@ -54,10 +56,11 @@ result<std::optional<uint32_t>> parse_worker(std::string_view text) {
   int64_t number = 0;
   const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (fault == std::errc::invalid_argument || (fault == std::errc{} && end != text.data() + text.size()))
-    return error{error_code::invalid_argument, "worker is not a whole number; give 0 to " + std::to_string(worker_max)};
+    return error{error_code::invalid_argument,
+                 "worker is not a whole number; give 0 to " + std::to_string(worker_max)};
   if (fault != std::errc{} || number < 0 || number > worker_max)
-    return error{error_code::out_of_range, "worker is out of range; give 0 (the daemon's default) to " +
-                                               std::to_string(worker_max)};
+    return error{error_code::out_of_range,
+                 "worker is out of range; give 0 (the daemon's default) to " + std::to_string(worker_max)};
   if (number == 0)
     return std::optional<uint32_t>{};
   return std::optional<uint32_t>(static_cast<uint32_t>(number));
@@ -81,7 +84,11 @@ result<create_channel> create_from_json(std::string_view body) {
     request.distinct = *flag;
   }
   if (const auto worker = document.find("worker"); worker != document.end() && !worker->is_null()) {
-    auto count = parse_worker(worker->is_string() ? worker->get<std::string>() : worker->dump());
+    // A number too large for a whole one is read as a float: out of range, not malformed.
+    const bool huge = worker->is_number_float() && worker->get<double>() > worker_max;
+    auto count = parse_worker(worker->is_string() ? worker->get<std::string>()
+                              : huge              ? std::to_string(uint64_t{worker_max} + 1)
+                                                  : worker->dump());
     if (!count)
       return count.failure();
     request.worker = *count;
@@ -114,7 +121,8 @@ result<create_channel> decode_create_channel(const http_request& request) {
   create_channel decoded;
   decoded.name = form->get("name").value_or("");
   if (decoded.name.empty())
-    return error{error_code::invalid_argument, "name is missing; give the new channel's name, for example name=mail"};
+    return error{error_code::invalid_argument,
+                 "name is missing; give the new channel's name, for example name=mail"};
   auto distinct = parse_flag(form->get("distinct").value_or(""));
   if (!distinct)
     return distinct.failure();

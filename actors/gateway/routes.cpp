@@ -75,7 +75,8 @@ void status(const gateway_pointer& shared, const http_request& request, const ht
         const auto members = "\"actors\":" + render_actors(shared->probes->list()) +
                              ",\"daemon\":" + shared->describe_daemon();
         responder.send_envelope(
-            200, "ok", one ? render_channel(answer.channels.front()) : render_channels(answer.channels), members);
+            200, "ok", one ? render_channel(answer.channels.front()) : render_channels(answer.channels),
+            members);
       },
       [responder](const error& why) { responder.fail(why); });
 }
@@ -99,7 +100,8 @@ void show_task(const gateway_pointer& shared, const http_request& request, const
             [responder](const task& value) { responder.send_envelope(200, "ok", render_task(value)); });
 }
 
-void show_output(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
+void show_output(const gateway_pointer& shared, const http_request& request,
+                 const http_responder& responder) {
   auto offset = decode_number(request, "offset", 0);
   auto attempt = decode_number(request, "attempt", 0);
   auto length = decode_number(request, "length", output_piece_max);
@@ -109,21 +111,27 @@ void show_output(const gateway_pointer& shared, const http_request& request, con
       return;
     }
   }
-  with_task(shared, request, responder,
-            [=, from = *offset, wanted = *attempt, most = std::min(*length, output_piece_max)](const task& value) {
-              const attempt_key key{value.id, wanted == 0 ? value.attempt : static_cast<uint32_t>(wanted)};
-              const auto size = output_size(shared->state_dir, key);
-              auto bytes = read_output(shared->state_dir, key, from, most);
-              if (!size || !bytes) {
-                responder.fail(!size ? size.failure() : bytes.failure());
-                return;
-              }
-              // Shown as text whatever it is: a command's output must never run as a page of ours.
-              responder.send(200, "text/plain; charset=utf-8", *bytes,
-                             {{"X-Output-Size", std::to_string(*size)},
-                              {"X-Task-State", std::string(to_string(value.state))},
-                              {"X-Content-Type-Options", "nosniff"}});
-            });
+  with_task(
+      shared, request, responder,
+      [=, from = *offset, wanted = *attempt, most = std::min(*length, output_piece_max)](const task& value) {
+        if (wanted > value.attempt) {
+          responder.fail({error_code::not_found, "the task has had " + std::to_string(value.attempt) +
+                                                     " attempts; there is no attempt " +
+                                                     std::to_string(wanted)});
+          return;
+        }
+        const attempt_key key{value.id, wanted == 0 ? value.attempt : static_cast<uint32_t>(wanted)};
+        const auto size = output_size(shared->state_dir, key);
+        auto bytes = read_output(shared->state_dir, key, from, most);
+        if (!size || !bytes) {
+          responder.fail(!size ? size.failure() : bytes.failure());
+          return;
+        }
+        // Shown as text whatever it is (the server adds nosniff): output must never run as a page of ours.
+        responder.send(200, "text/plain; charset=utf-8", *bytes,
+                       {{"X-Output-Size", std::to_string(*size)},
+                        {"X-Task-State", std::string(to_string(value.state))}});
+      });
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 
 #include "services/domain/task.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,9 @@ namespace task_runner {
 
 /// The most workers a channel may have.
 constexpr uint32_t worker_max = 1024;
+
+/// Most channels of one daemon, however they are made.
+constexpr size_t channels_max = 4'096;
 
 /// The settings of one channel that a file or a request may leave open.
 struct channel_settings {

@@ -37,7 +37,8 @@ constexpr bool in_order() {
 }
 
 static_assert(in_order(), "the table lists every error code, in the order of the enumeration");
-static_assert(table.size() == static_cast<size_t>(error_code::timeout) + 1, "a code is missing from the table");
+static_assert(table.size() == static_cast<size_t>(error_code::timeout) + 1,
+              "a code is missing from the table");
 
 } // namespace
 

@@ -32,7 +32,8 @@ result<void> check_push(const push_item& item) {
   if (!item.command.line.empty() && is_blank(item.command.line))
     return error{error_code::invalid_argument, "the command is blank; give the command to run"};
   if (!item.command.argv.empty() && item.command.argv.front().empty())
-    return error{error_code::invalid_argument, "the command's program name is empty; give the program to run"};
+    return error{error_code::invalid_argument,
+                 "the command's program name is empty; give the program to run"};
   if (item.command.argv.size() > argument_count_max)
     return error{error_code::too_large, "the command has " + std::to_string(item.command.argv.size()) +
                                             " arguments; at most " + std::to_string(argument_count_max) +

@@ -15,8 +15,10 @@ namespace task_runner {
 template <class T>
 class [[nodiscard]] result {
 public:
-  result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  result(error failure) : state_(std::in_place_index<1>, std::move(failure)) {}
+  result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}
+  result(error failure)
+      : state_(std::in_place_index<1>, std::move(failure)) {}
 
   explicit operator bool() const noexcept { return state_.index() == 0; }
 
@@ -49,7 +51,9 @@ template <>
 class [[nodiscard]] result<void> {
 public:
   result() = default;
-  result(error failure) : failure_(std::move(failure)), failed_(true) {}
+  result(error failure)
+      : failure_(std::move(failure))
+      , failed_(true) {}
 
   explicit operator bool() const noexcept { return !failed_; }
 

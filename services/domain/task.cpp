@@ -6,7 +6,8 @@
 namespace task_runner {
 
 std::string_view to_string(task_state state) noexcept {
-  constexpr std::array<std::string_view, 6> names{"pending", "delayed", "running", "finished", "dead", "cancelled"};
+  constexpr std::array<std::string_view, 6> names{"pending",  "delayed", "running",
+                                                  "finished", "dead",    "cancelled"};
   return names[static_cast<size_t>(state)];
 }
 

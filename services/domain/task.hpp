@@ -16,7 +16,14 @@ using wall_time_ms = int64_t;
 /// The states of a task. The numbers are stored: never renumber.
 /// pending -> running -> finished | dead; delayed -> pending; a lost attempt goes back to pending.
 /// finished, dead and cancelled are terminal.
-enum class task_state : uint8_t { pending = 0, delayed = 1, running = 2, finished = 3, dead = 4, cancelled = 5 };
+enum class task_state : uint8_t {
+  pending = 0,
+  delayed = 1,
+  running = 2,
+  finished = 3,
+  dead = 4,
+  cancelled = 5
+};
 
 /// The state's name on the wire and in logs.
 std::string_view to_string(task_state state) noexcept;

@@ -22,10 +22,11 @@ std::string format_time(wall_time_ms time_ms) {
   const int64_t month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
   const int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
   char text[96];
-  const int length = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", static_cast<int>(year),
-                                   static_cast<int>(month), static_cast<int>(day),
-                                   static_cast<int>(in_day / 3'600'000), static_cast<int>(in_day / 60'000 % 60),
-                                   static_cast<int>(in_day / 1'000 % 60), static_cast<int>(in_day % 1'000));
+  const int length =
+      std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", static_cast<int>(year),
+                    static_cast<int>(month), static_cast<int>(day), static_cast<int>(in_day / 3'600'000),
+                    static_cast<int>(in_day / 60'000 % 60), static_cast<int>(in_day / 1'000 % 60),
+                    static_cast<int>(in_day % 1'000));
   return std::string(text, static_cast<size_t>(length));
 }
 

@@ -15,8 +15,8 @@ namespace task_runner {
 /// Host names besides loopback ones that requests may name, without port.
 struct guard_policy {
   std::vector<std::string> allow_hosts;
-  /// The address or name that was bound on purpose. A Host may name it; an Origin gains nothing by it, for the
-  /// pages of another server on the same machine are foreign.
+  /// The address or name that was bound on purpose. A Host may name it; an Origin gains nothing by it, for
+  /// the pages of another server on the same machine are foreign.
   std::string listen_host = {};
 };
 

@@ -91,9 +91,13 @@ void command_table::adopt(std::vector<journalled_attempt> attempts) {
       continue;
     ++lost;
     finish_leftover_output(setting_.output_dir, entry.attempt.key);
-    if (still_runs(entry.attempt.pid, entry.process_began_ms))
+    // Nobody can tell any more how it ends, and another attempt may follow: the two must not run side by
+    // side.
+    if (still_runs(entry.attempt.pid, entry.process_began_ms)) {
+      ::kill(-entry.attempt.pid, SIGKILL);
       log_.write("attempt " + entry.attempt.key.task_id + "." + std::to_string(entry.attempt.key.attempt) +
-                 " is reported lost; its process " + std::to_string(entry.attempt.pid) + " still runs");
+                 " is reported lost; its process group " + std::to_string(entry.attempt.pid) + " was killed");
+    }
     attempt_ended end;
     end.key = entry.attempt.key;
     end.channel = entry.attempt.channel;

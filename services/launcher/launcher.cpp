@@ -47,12 +47,13 @@ void shed_inheritance() noexcept {
   constexpr size_t kernel_signal_set_size = 8;
   for (int number = 1; number <= SIGRTMAX; ++number)
     ::syscall(SYS_rt_sigaction, number, standard.data(), nullptr, kernel_signal_set_size);
-  // Whoever wants to end the launcher uses KILL; everything else is meant for the daemon. Blocked, not
-  // ignored: a child that is just being made must not lose a signal that was sent to it.
+  // Whoever wants to end the launcher uses KILL; everything else is meant for the daemon, or is answered by
+  // an error of the call that caused it (PIPE, XFSZ). Blocked, not ignored: a child that is just being made
+  // must not lose a signal that was sent to it. Faults of our own must end us.
   sigset_t blocked;
-  ::sigemptyset(&blocked);
-  for (const int number : {SIGCHLD, SIGUSR2, SIGINT, SIGHUP, SIGTERM, SIGPIPE})
-    ::sigaddset(&blocked, number);
+  ::sigfillset(&blocked);
+  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
+    ::sigdelset(&blocked, number);
   ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
 }
 

@@ -182,10 +182,11 @@ spawned_child spawn(const command_plan& plan, const spawn_setting& setting) {
     programs.push_back(program.c_str());
   const std::vector<char*> words = pointers_to(plan.words);
   std::vector<const char*> script_words;
-  std::array<char*, 4> shell_words{};
+  std::array<char*, 5> shell_words{};
   child_order order;
   if (plan.shell_line) {
-    shell_words = {const_cast<char*>("/bin/sh"), const_cast<char*>("-c"),
+    // Behind "--" a line that begins with a dash is still a line.
+    shell_words = {const_cast<char*>("/bin/sh"), const_cast<char*>("-c"), const_cast<char*>("--"),
                    const_cast<char*>(plan.shell_line->c_str()), nullptr};
     order.shell_words = shell_words.data();
   } else {

@@ -9,10 +9,13 @@
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <fcntl.h>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <unistd.h>
 
 namespace task_runner {
@@ -22,10 +25,15 @@ namespace {
 /// spdlog 1.10 cannot re-open a file in place; this sink swaps its descriptor under spdlog's own lock.
 class reopenable_file_sink final : public spdlog::sinks::base_sink<std::mutex> {
 public:
-  explicit reopenable_file_sink(std::string path) : path_(std::move(path)) { helper_.open(path_); }
+  explicit reopenable_file_sink(std::string path)
+      : path_(std::move(path)) {
+    create();
+    helper_.open(path_);
+  }
 
   void reopen() {
     std::lock_guard<std::mutex> guard(mutex_);
+    create();
     helper_.reopen(false);
   }
 
@@ -39,6 +47,15 @@ protected:
   void flush_() override { helper_.flush(); }
 
 private:
+  /// spdlog would make missing directories, and a file that everybody can read.
+  void create() const {
+    const int file =
+        ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    if (file < 0)
+      throw std::system_error(errno, std::generic_category());
+    ::close(file);
+  }
+
   std::string path_;
   spdlog::details::file_helper helper_;
 };
@@ -89,8 +106,8 @@ void append_json(std::string& out, std::string_view text) {
   }
 }
 
-/// Appends a value for people: quoted when it has anything but printable words, control bytes escaped, so that
-/// nobody's output can forge a log line or drive a terminal.
+/// Appends a value for people: quoted when it has anything but printable words, control bytes escaped, so
+/// that nobody's output can forge a log line or drive a terminal.
 void append_text(std::string& out, std::string_view text) {
   bool quote = text.empty();
   for (unsigned char c : text)
@@ -161,8 +178,8 @@ result<void> configure_log(const log_options& options) {
       next.logger = make_logger(next.file);
     }
   } catch (const std::exception& failure) {
-    return error{error_code::invalid_argument, "cannot open the log file " + options.file + ": " + failure.what() +
-                                                   "; give a path that can be written"};
+    return error{error_code::invalid_argument, "cannot open the log file " + options.file + ": " +
+                                                   failure.what() + "; give a path that can be written"};
   }
   // A log that cannot be written must never take the daemon down with it.
   next.logger->set_error_handler([](const std::string&) {});

@@ -1,5 +1,5 @@
-// The log: one event per line, as text for people or JSON for machines, to stderr or a file that can be re-opened.
-// A thin face over spdlog, so that no other file includes spdlog's headers.
+// The log: one event per line, as text for people or JSON for machines, to stderr or a file that can be
+// re-opened. A thin face over spdlog, so that no other file includes spdlog's headers.
 #pragma once
 
 #include "services/domain/result.hpp"
@@ -26,13 +26,25 @@ struct log_options {
 
 /// One named value of an event.
 struct log_field {
-  log_field(std::string_view field_name, std::string_view text) : name(field_name), value(text) {}
-  log_field(std::string_view field_name, const char* text) : name(field_name), value(text) {}
-  log_field(std::string_view field_name, const std::string& text) : name(field_name), value(text) {}
-  log_field(std::string_view field_name, bool flag) : name(field_name), value(flag ? "true" : "false"), plain(true) {}
-  template <class Number, class = std::enable_if_t<std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool>>>
+  log_field(std::string_view field_name, std::string_view text)
+      : name(field_name)
+      , value(text) {}
+  log_field(std::string_view field_name, const char* text)
+      : name(field_name)
+      , value(text) {}
+  log_field(std::string_view field_name, const std::string& text)
+      : name(field_name)
+      , value(text) {}
+  log_field(std::string_view field_name, bool flag)
+      : name(field_name)
+      , value(flag ? "true" : "false")
+      , plain(true) {}
+  template <class Number,
+            class = std::enable_if_t<std::is_arithmetic_v<Number> && !std::is_same_v<Number, bool>>>
   log_field(std::string_view field_name, Number number)
-      : name(field_name), value(std::to_string(number)), plain(true) {}
+      : name(field_name)
+      , value(std::to_string(number))
+      , plain(true) {}
 
   std::string_view name;
   std::string value;

@@ -21,7 +21,8 @@ namespace task_runner {
 namespace {
 
 constexpr std::array awaited{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
-constexpr std::array ignored{SIGPIPE, SIGUSR1};
+// XFSZ: a write past the file-size limit shall fail like one on a full disk, not end the process.
+constexpr std::array ignored{SIGPIPE, SIGUSR1, SIGXFSZ};
 
 sigset_t awaited_set() noexcept {
   sigset_t set;

@@ -10,10 +10,10 @@
 
 namespace task_runner {
 
-/// Blocks HUP, INT, TERM and USR2 for this thread and all it starts, and ignores PIPE and USR1. Signals that
-/// the parent had set to be ignored (nohup, a shell's background job) are heard again. Call it first thing in
-/// main, while there is one thread. A process that is started from here inherits both the mask and what is
-/// ignored: reset_signals() undoes them.
+/// Blocks HUP, INT, TERM and USR2 for this thread and all it starts, and ignores PIPE, USR1 and XFSZ. Signals
+/// that the parent had set to be ignored (nohup, a shell's background job) are heard again. Call it first
+/// thing in main, while there is one thread. A process that is started from here inherits both the mask and
+/// what is ignored: reset_signals() undoes them.
 void block_signals() noexcept;
 
 /// Gives all of block_signals() its default back. Async-signal-safe, for use between fork and exec.

@@ -68,6 +68,25 @@ result<bool> is_empty(int directory, const std::string& path) {
   return true;
 }
 
+/// Whether this is a state directory already, or nothing yet: nobody's files may be locked away behind our
+/// mode.
+result<bool> is_ours(int directory, const std::string& path) {
+  for (const char* name : {node_id_name, "task-runner.db"})
+    if (::faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+      return true;
+  const int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(copy < 0 ? nullptr : ::fdopendir(copy), ::closedir);
+  if (!entries)
+    return failed_call(path, "list it");
+  while (const dirent* entry = ::readdir(entries.get())) {
+    const std::string_view name = entry->d_name;
+    // A start that was cut short leaves no more than these.
+    if (name != "." && name != ".." && name != lock_name && name != node_id_draft_name)
+      return false;
+  }
+  return true;
+}
+
 /// Ours alone, or made so where nobody can have tampered with it.
 result<std::optional<std::string>> check_privacy(int directory, const std::string& path) {
   struct stat status {};
@@ -77,6 +96,15 @@ result<std::optional<std::string>> check_privacy(int directory, const std::strin
     return refusal(path, "it belongs to user " + std::to_string(status.st_uid) +
                              ", task-runner runs as user " + std::to_string(::geteuid()) +
                              "; chown it or give another with -state-dir");
+  const auto ours = is_ours(directory, path);
+  if (!ours)
+    return ours.failure();
+  if (!*ours)
+    return refusal(path,
+                   "it holds files that are not task-runner's; give an empty directory, or one that need not "
+                   "exist, with -state-dir");
+  if ((status.st_mode & S_ISVTX) != 0)
+    return refusal(path, "it is a directory that several users share; give one of its own with -state-dir");
   if ((status.st_mode & 0077) == 0)
     return std::optional<std::string>();
   if ((status.st_mode & 0022) != 0) {

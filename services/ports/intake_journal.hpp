@@ -9,9 +9,9 @@
 
 namespace task_runner {
 
-/// Asks for and forgets the marks that the store keeps with each decided message (see push_origin). Called from
-/// a source's own thread; calls may block for a bounded time (a few seconds) and then fail with `unavailable`
-/// or `timeout`, upon which the source asks again later. Thread-safe.
+/// Asks for and forgets the marks that the store keeps with each decided message (see push_origin). Called
+/// from a source's own thread; calls may block for a bounded time (a few seconds) and then fail with
+/// `unavailable` or `timeout`, upon which the source asks again later. Thread-safe.
 class intake_journal {
 public:
   virtual ~intake_journal() = default;
@@ -22,8 +22,8 @@ public:
   /// The numbers of all batches that have marks, ascending.
   virtual result<std::vector<uint64_t>> marked_batches() = 0;
 
-  /// The batch's list is gone for good: its marks may be forgotten. Must not block; may be lost in a crash, for
-  /// marks without a list are found and forgotten at the next start.
+  /// The batch's list is gone for good: its marks may be forgotten. Must not block; may be lost in a crash,
+  /// for marks without a list are found and forgotten at the next start.
   virtual void forget(uint64_t batch) = 0;
 };
 

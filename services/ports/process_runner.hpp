@@ -57,7 +57,8 @@ class process_events {
 public:
   virtual ~process_events() = default;
   virtual void on_started(const attempt_started& event) = 0;
-  /// Exactly once per attempt and connection; repeated after a restart of the daemon until settled() is called.
+  /// Exactly once per attempt and connection; repeated after a restart of the daemon until settled() is
+  /// called.
   virtual void on_ended(const attempt_ended& event) = 0;
 };
 

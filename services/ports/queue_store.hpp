@@ -31,9 +31,9 @@ struct lease_task {
   wall_time_ms started_at_ms = 0;
 };
 
-/// Ends an attempt. Applies only to a running task whose attempt is the given one (a stale speaker is fenced).
-/// `state` is finished, dead or cancelled (which releases the distinct record), or pending for another
-/// attempt. Answered by change_answer.
+/// Ends an attempt. Applies only to a running task whose attempt is the given one (a stale speaker is
+/// fenced). `state` is finished, dead or cancelled (which releases the distinct record), or pending for
+/// another attempt. Answered by change_answer.
 struct settle_task {
   std::string id;
   uint32_t attempt = 0;
@@ -89,6 +89,8 @@ struct insert_answer {
   /// The task's place in the order of acceptance, when inserted.
   uint64_t sequence = 0;
   std::string holder_id;
+  /// For duplicate_id: whether the task that has the id is the same one: channel, name and command.
+  bool same_definition = false;
 };
 
 /// Whether a change found what it was to change.

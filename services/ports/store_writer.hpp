@@ -9,8 +9,8 @@
 
 namespace task_runner {
 
-/// Hears of one submission: the answers one by one, or why none of its operations was applied. Called once, on the
-/// writer's thread, after the commit; must not block or throw. May submit and read.
+/// Hears of one submission: the answers one by one, or why none of its operations was applied. Called once,
+/// on the writer's thread, after the commit; must not block or throw. May submit and read.
 using store_completion = std::function<void(result<std::vector<store_answer>>)>;
 
 /// Uses the store on the writer's thread; must be short and not throw. May submit and read.

@@ -28,7 +28,7 @@ constexpr milliseconds connect_timeout{3'000};
 constexpr milliseconds command_timeout{10'000};
 
 /// After a stop, a command under way gets this long to be answered.
-constexpr milliseconds stop_grace{250};
+constexpr milliseconds stop_grace{1'000};
 
 /// Longest part of a server's error text that is repeated.
 constexpr size_t refusal_length_max = 200;

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 
 /// At a stop, batches in flight get this long to be decided, so that their lists need not wait for the next
 /// start.
-constexpr milliseconds wind_down_patience{500};
+constexpr milliseconds wind_down_patience{3'000};
 
 /// Where the rejected messages' own list cannot be used, the next attempt comes after this time.
 constexpr milliseconds rejected_list_pause{5'000};

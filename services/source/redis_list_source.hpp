@@ -65,7 +65,7 @@ public:
   /// started before.
   result<void> start();
 
-  /// Takes nothing more, waits up to half a second for what is in flight, and joins the thread. What is not
+  /// Takes nothing more, waits up to three seconds for what is in flight, and joins the thread. What is not
   /// decided by then stays in its taken list for the next start. Idempotent, thread-safe.
   void stop();
 

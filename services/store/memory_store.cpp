@@ -70,8 +70,10 @@ store_answer memory_store::apply_one(const insert_task& operation) {
     if (batch != marks_.end() && batch->second.count(operation.origin->position) > 0)
       return insert_answer{insert_answer::kind::duplicate_origin, 0, {}};
   }
-  if (find(operation.value.id) != nullptr)
-    return insert_answer{insert_answer::kind::duplicate_id, 0, operation.value.id};
+  if (const task* holder = find(operation.value.id); holder != nullptr)
+    return insert_answer{insert_answer::kind::duplicate_id, 0, operation.value.id,
+                         holder->channel == operation.value.channel && holder->name == operation.value.name &&
+                             holder->command == operation.value.command};
   // From here on the message is decided, whether it becomes a task or has found its holder.
   if (operation.origin)
     marks_[operation.origin->batch].insert(operation.origin->position);

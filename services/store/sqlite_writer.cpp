@@ -23,6 +23,9 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
     , find_holder_(connection,
                    "SELECT id FROM tasks INDEXED BY tasks_distinct "
                    "WHERE channel = ? AND distinct_key = ? AND distinct_key IS NOT NULL AND state < 3")
+    , find_same_(connection,
+                 "SELECT 1 FROM tasks WHERE id = ? AND channel = ? AND name = ? AND command_line IS ? "
+                 "AND command_argv IS ?")
     , find_position_(connection, "SELECT sequence, channel, state, attempt FROM tasks WHERE id = ?")
     , lease_(connection, "UPDATE tasks SET state = 2, attempt = ?, started_at_ms = ?, ended_at_ms = 0, "
                          "outcome_kind = NULL, outcome_code = NULL, outcome_error = NULL WHERE sequence = ?")
@@ -152,7 +155,10 @@ store_answer sqlite_writer::apply_one(const insert_task& operation) {
           .number(static_cast<int64_t>(operation.origin->batch))
           .number(operation.origin->position)
           .finish();
-    return insert_answer{insert_answer::kind::duplicate_id, 0, value.id};
+    const std::string argv = encode_argv(value.command.argv);
+    sqlite_statement::run same(find_same_);
+    same.text(value.id).number(channel).text(value.name).text_or_null(value.command.line).blob_or_null(argv);
+    return insert_answer{insert_answer::kind::duplicate_id, 0, value.id, same.next()};
   }
   sqlite_statement::run run(find_holder_);
   if (!value.distinct_key.empty() && run.number(channel).text(value.distinct_key).next())

@@ -66,6 +66,7 @@ private:
   sqlite_statement add_counts_;
   sqlite_statement insert_;
   sqlite_statement find_holder_;
+  sqlite_statement find_same_;
   sqlite_statement find_position_;
   sqlite_statement lease_;
   sqlite_statement settle_;

@@ -16,9 +16,8 @@ result<T> wait_for(store_writer& writer, std::chrono::milliseconds timeout,
                    std::function<result<T>(queue_store&)> question) {
   auto answer = std::make_shared<std::promise<result<T>>>();
   auto future = answer->get_future();
-  auto taken = writer.read([answer, question = std::move(question)](queue_store& store) {
-    answer->set_value(question(store));
-  });
+  auto taken = writer.read(
+      [answer, question = std::move(question)](queue_store& store) { answer->set_value(question(store)); });
   if (!taken)
     return taken.failure();
   if (future.wait_for(timeout) != std::future_status::ready)
@@ -42,7 +41,8 @@ void store_intake_journal::forget(uint64_t batch) {
   // Lost marks are found again at the next start, so a refusal needs no retry.
   auto taken = writer_.submit({forget_batch{batch}}, [](const result<std::vector<store_answer>>& answers) {
     if (!answers)
-      log_event(log_level::debug, "marks of a batch were not forgotten", {{"error", answers.failure().message}});
+      log_event(log_level::debug, "marks of a batch were not forgotten",
+                {{"error", answers.failure().message}});
   });
   if (!taken)
     log_event(log_level::debug, "marks of a batch were not forgotten", {{"error", taken.failure().message}});

@@ -51,6 +51,8 @@ result<task_command> assemble_command(push_members& members) {
     for (auto& word : *members.args)
       command.argv.push_back(std::move(word));
   } else if (members.command) {
+    if (members.command->empty())
+      return wrong("the member \"command\" is empty; give the command line, or leave it out");
     command.line = std::move(*members.command);
   }
   return command;

@@ -101,8 +101,9 @@ actor_fixture::actor_fixture(std::vector<channel_record> channels) {
   parts.clock = &clock;
   parts.probe = probes.add("router", "router", router_message_kinds());
   router_handle = system->spawn(router, std::move(parts));
-  intake_handle = system->spawn(intake, intake_dependencies{"default", router_handle, &clock,
-                                                            probes.add("intake", "intake", intake_message_kinds())});
+  intake_handle =
+      system->spawn(intake, intake_dependencies{"default", router_handle, &clock,
+                                                probes.add("intake", "intake", intake_message_kinds())});
   via = system->spawn(asker, probes.add("gateway", "gateway", asker_message_kinds()));
   supervisor_dependencies watched;
   watched.intake = intake_handle;

@@ -1,5 +1,5 @@
-// The real actors on CAF's deterministic scheduler, over a store, a launcher and a clock that the test moves by hand.
-// Nothing happens by itself: the test says when a commit lands, a command ends and time passes.
+// The real actors on CAF's deterministic scheduler, over a store, a launcher and a clock that the test moves
+// by hand. Nothing happens by itself: the test says when a commit lands, a command ends and time passes.
 #pragma once
 
 #include "actors/gateway/ask.hpp"

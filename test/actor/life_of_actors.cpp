@@ -46,7 +46,8 @@ TEST_CASE("a channel with a bad name or too many workers is refused") {
   CHECK_FALSE(actors.create({"mail", false, worker_max}).failure);
 }
 
-TEST_CASE("the INI changes the workers of a live channel, and the API's change stands until the INI changes") {
+TEST_CASE(
+    "the INI changes the workers of a live channel, and the API's change stands until the INI changes") {
   channel_record stored = actor_fixture::make_channel("mail", false, 2);
   stored.from_ini.worker = 2;
   stored.worker = 7; // changed over the API since

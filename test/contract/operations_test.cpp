@@ -46,6 +46,14 @@ STORE_TEST("an id is taken for ever") {
   REQUIRE(insert(*store, make_task("a")).what == kind::inserted);
   const auto again = insert(*store, make_task("a", "other"));
   REQUIRE(again.what == kind::duplicate_id);
+  REQUIRE_FALSE(again.same_definition);
+  REQUIRE(insert(*store, make_task("a")).same_definition);
+  auto renamed = make_task("a");
+  renamed.name += " more";
+  REQUIRE_FALSE(insert(*store, renamed).same_definition);
+  auto with_argv = make_task("a");
+  with_argv.command.argv = {"date"};
+  REQUIRE_FALSE(insert(*store, with_argv).same_definition);
   REQUIRE(again.holder_id == "a");
   REQUIRE(again.sequence == 0);
   REQUIRE(change(*store, lease_task{"a", 1, 5}));

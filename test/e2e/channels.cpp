@@ -83,9 +83,15 @@ TEST_CASE("an id given by the client names the task, and is taken once") {
   const auto first = runner.push({{"task", "echo one"}, {"channel", "plain"}, {"id", "order:17_a.b-c"}});
   CHECK(first.at("result") == true);
   CHECK(first.at("task_id") == "order:17_a.b-c");
-  const auto second = runner.push({{"task", "echo two"}, {"channel", "plain"}, {"id", "order:17_a.b-c"}});
+  const auto second = runner.push({{"task", "echo one"}, {"channel", "plain"}, {"id", "order:17_a.b-c"}});
   CHECK(second.at("result") == false);
   CHECK(second.at("task_id") == "order:17_a.b-c");
+  // Another command, or another channel, under the same id is a mistake that somebody has to hear of.
+  for (const auto& [task, channel] : {std::pair{"echo two", "plain"}, std::pair{"echo one", "biz"}}) {
+    const auto refused =
+        runner.http().post_form("/push", {{"task", task}, {"channel", channel}, {"id", "order:17_a.b-c"}});
+    CHECK(refused.status == 409);
+  }
   CHECK(runner.channel("plain").at("count") == 1);
   CHECK(runner.task("order:17_a.b-c").at("task_name") == "echo one");
 }

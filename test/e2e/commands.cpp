@@ -302,3 +302,15 @@ TEST_CASE("a grandchild in the background does not hold up its task") {
   end.open();
   CHECK(wait_until([&] { return std::filesystem::exists(done); }));
 }
+
+TEST_CASE("a line that begins with a dash is a line, not an option of the shell") {
+  test_daemon runner;
+  for (const std::string line : {"-x", "- echo x", "-c 'echo x'"})
+    CHECK(runner.settled(runner.push_line(line)).at("outcome").at("code") == 127);
+}
+
+TEST_CASE("an empty command never makes the name run") {
+  test_daemon runner;
+  CHECK(runner.http().post_form("/push", {{"task", "true"}, {"command", ""}}).status == 400);
+  CHECK(runner.http().post_json("/push", {{"task", "true"}, {"command", ""}}).status == 400);
+}

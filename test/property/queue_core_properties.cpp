@@ -18,7 +18,8 @@ uint64_t number_from_environment(const char* name, uint64_t otherwise) {
 }
 
 /// Runs histories until one breaks a promise; answers with what it said.
-std::string first_broken(uint64_t first, uint64_t count, simulation_faults faults, size_t& accepted, size_t& starts) {
+std::string first_broken(uint64_t first, uint64_t count, simulation_faults faults, size_t& accepted,
+                         size_t& starts) {
   for (uint64_t seed = first; seed < first + count; ++seed) {
     try {
       queue_simulation simulation(seed, faults);

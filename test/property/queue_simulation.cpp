@@ -19,8 +19,11 @@ queue_limits small_limits() {
 } // namespace
 
 queue_simulation::queue_simulation(uint64_t seed, simulation_faults faults)
-    : engine_(seed), faults_(faults), distinct_(random(2) == 0), workers_(1 + static_cast<int64_t>(random(4))),
-      workers_peak_(workers_) {
+    : engine_(seed)
+    , faults_(faults)
+    , distinct_(random(2) == 0)
+    , workers_(1 + static_cast<int64_t>(random(4)))
+    , workers_peak_(workers_) {
   start_queue();
 }
 
@@ -276,8 +279,8 @@ void queue_simulation::run(size_t steps) {
     now_ += 1'000;
     if (!undecided_.empty() && store_jobs_.empty())
       push_some();
-    if (undecided_.empty() && store_jobs_.empty() && mailbox_.empty() && processes_.empty() && core_->wake_at() == 0 && core_->is_quiet() &&
-        core_->counts().pending == 0)
+    if (undecided_.empty() && store_jobs_.empty() && mailbox_.empty() && processes_.empty() &&
+        core_->wake_at() == 0 && core_->is_quiet() && core_->counts().pending == 0)
       break;
     work_store();
     deliver();

@@ -1,7 +1,7 @@
 // One test for each known defect of Pistache that the gate cures; those about refused requests are in
 // http_refusals.cpp. Real sockets throughout; the numbers in the names are those of the list of defects.
-#include "test/service/http_support.hpp"
 #include "services/http/http_server.hpp"
+#include "test/service/http_support.hpp"
 
 #include <catch2/catch.hpp>
 

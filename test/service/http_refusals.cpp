@@ -1,7 +1,7 @@
 // What the gate refuses, and what it must not refuse: sizes, ambiguous heads, spellings of paths, web pages.
 // Real sockets throughout; the numbers in the names are those of the list of defects of Pistache.
-#include "test/service/http_support.hpp"
 #include "services/http/http_server.hpp"
+#include "test/service/http_support.hpp"
 
 #include <catch2/catch.hpp>
 

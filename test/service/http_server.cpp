@@ -2,8 +2,8 @@
 // What hostile bytes do is tested in http_gate.cpp.
 #include "services/http/http_server.hpp"
 
-#include "test/service/http_support.hpp"
 #include "services/http/form.hpp"
+#include "test/service/http_support.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,8 +1,8 @@
 // Which lines go without a shell, and that nobody can tell: output and exit code equal those of /bin/sh -c.
-#include "test/service/launcher_support.hpp"
 #include "services/launcher/command_environment.hpp"
 #include "services/launcher/command_line.hpp"
 #include "services/launcher/spawn.hpp"
+#include "test/service/launcher_support.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,6 +1,6 @@
 // How commands are run, seen from outside: outcomes, streams, environment, descriptors, size of output.
-#include "test/service/launcher_support.hpp"
 #include "services/launcher/output_file.hpp"
+#include "test/service/launcher_support.hpp"
 
 #include <catch2/catch.hpp>
 

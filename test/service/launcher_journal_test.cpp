@@ -1,8 +1,8 @@
 // The journal and the output files by themselves: what is written comes back, and no damage goes unsurvived.
-#include "test/service/launcher_support.hpp"
 #include "services/launcher/journal.hpp"
 #include "services/launcher/output_file.hpp"
 #include "services/launcher/packet_socket.hpp"
+#include "test/service/launcher_support.hpp"
 
 #include <catch2/catch.hpp>
 

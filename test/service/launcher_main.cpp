@@ -1,9 +1,9 @@
 // The main of the launcher's tests, which is also the launcher's binary and a daemon to be killed.
 // So the tests drive real processes without another executable beside them.
 #define CATCH_CONFIG_RUNNER
-#include "test/service/launcher_support.hpp"
 #include "services/launcher/launcher.hpp"
 #include "services/observability/log.hpp"
+#include "test/service/launcher_support.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -122,6 +122,7 @@ TEST_CASE("a directory open to others is tightened where that is safe") {
   const std::string path = directory / "s";
   REQUIRE(mkdir(path.c_str(), 0700) == 0);
   SECTION("others could read: nothing can have been planted") {
+    REQUIRE(state_dir::open(path));
     write_file(path + "/old", "x");
     REQUIRE(chmod(path.c_str(), 0755) == 0);
     const auto opened = state_dir::open(path);
@@ -136,14 +137,34 @@ TEST_CASE("a directory open to others is tightened where that is safe") {
     CHECK(mode_of(path) == 0700);
   }
   SECTION("others could write, and something is there") {
+    REQUIRE(state_dir::open(path));
     write_file(path + "/planted", "x");
     for (mode_t mode : {0770, 0702}) {
       REQUIRE(chmod(path.c_str(), mode) == 0);
       CHECK_THAT(refusal_of(path), Contains("other users can write to it") && Contains("chmod 700"));
       CHECK(mode_of(path) == mode);
-      CHECK(access((path + "/lock").c_str(), F_OK) != 0);
     }
   }
+}
+
+TEST_CASE("a directory of somebody else's files is refused and left as it was") {
+  const temp_dir directory;
+  const std::string path = directory / "home";
+  REQUIRE(mkdir(path.c_str(), 0755) == 0);
+  write_file(path + "/precious", "x");
+  write_file(path + "/lock", "mine");
+  for (mode_t mode : {0755, 0700}) {
+    REQUIRE(chmod(path.c_str(), mode) == 0);
+    CHECK_THAT(refusal_of(path), Contains(path) && Contains("not task-runner's"));
+    CHECK(mode_of(path) == mode);
+    std::ifstream lock(path + "/lock");
+    CHECK(std::string(std::istreambuf_iterator<char>(lock), {}) == "mine");
+  }
+  const std::string shared = directory / "shared";
+  REQUIRE(mkdir(shared.c_str(), 0700) == 0);
+  REQUIRE(chmod(shared.c_str(), 01777) == 0);
+  CHECK_THAT(refusal_of(shared), Contains("several users share"));
+  CHECK(mode_of(shared) == 01777);
 }
 
 TEST_CASE("what cannot be a state directory is refused with the reason") {
