@@ -1,4 +1,5 @@
-// The decisions of one channel's queue; queue_core.hpp tells the life of a task.
+// The decisions of one channel's queue; queue_core.hpp tells the life of a task. One machine over one set of
+// members: split in two, each half would have to keep the other's invariants, so it stands in one file.
 // Invariant of the window: it holds every pending task up to window_end_ in the order of execution, and is
 // complete exactly when it holds as many as are counted.
 #include "actors/queue_core.hpp"
