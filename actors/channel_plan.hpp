@@ -16,10 +16,14 @@ namespace task_runner {
 std::vector<channel_record> first_channels(const std::string& channel_default, wall_time_ms now);
 
 /// Applies INI sections to the stored channels; answers with the records that are new or changed and have to
-/// be saved. A section's value counts only where it differs from what the INI said the last time.
+/// be saved. A section's value counts only where it differs from what the INI said the last time, each member
+/// for itself; one that the INI does not name any more falls back to its default (the dedup mode stays).
 std::vector<channel_record> merge_ini(const std::map<std::string, channel_record>& stored,
                                       const std::map<std::string, channel_settings>& sections,
                                       wall_time_ms now);
+
+/// The workers of all channels together; `concurrent` for those without a number of their own.
+uint64_t workers_of(const std::map<std::string, channel_record>& channels, uint32_t concurrent);
 
 /// The error for more than channels_max channels.
 error too_many_channels(size_t count);

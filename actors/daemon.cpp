@@ -1,34 +1,20 @@
 // Starts and stops everything in order: state directory, store, launcher, HTTP, actors, sources.
-#include "actors/daemon.hpp"
-
 #include "actors/channel_plan.hpp"
-#include "actors/daemon_report.hpp"
-#include "actors/gateway/routes.hpp"
+#include "actors/clock_keeper.hpp"
+#include "actors/daemon_process.hpp"
 #include "actors/intake.hpp"
 #include "actors/router.hpp"
-#include "actors/runner_bridge.hpp"
-#include "actors/stop_stack.hpp"
-#include "actors/supervisor.hpp"
-#include "services/http/http_server.hpp"
-#include "services/launcher/launcher_client.hpp"
 #include "services/launcher/output_file.hpp"
 #include "services/observability/log.hpp"
-#include "services/os/pid_file.hpp"
-#include "services/os/signals.hpp"
-#include "services/os/state_dir.hpp"
-#include "services/os/system_clock.hpp"
-#include "services/source/redis_list_source.hpp"
-#include "services/store/group_commit.hpp"
+#include "services/os/resources.hpp"
 #include "services/store/sqlite_store.hpp"
-#include "services/store/store_intake_journal.hpp"
-
-#include <caf/all.hpp>
 
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <future>
-#include <optional>
 #include <unistd.h>
+#include <utility>
 
 namespace task_runner {
 
@@ -38,8 +24,12 @@ namespace {
 constexpr size_t actor_threads = 2;
 /// Threads that serve HTTP.
 constexpr uint32_t http_threads = 2;
-/// How long the orderly end as a whole may take once running commands are no longer waited for.
-constexpr std::chrono::seconds stop_deadline{30};
+/// All threads of the daemon but its first one: the store's, the launcher client's, the listener's and those
+/// of HTTP, the actors', CAF's clock and printer, the Redis intake's, those of retention and clock, and two
+/// to spare.
+constexpr unsigned threads_needed = 3 + http_threads + actor_threads + 2 + 1 + 2 + 2;
+/// Open files without which the daemon could not serve: some 40 of its own, and room for connections.
+constexpr uint64_t descriptors_needed = 96;
 /// How long a source waits for a batch to be decided before it submits it again.
 constexpr std::chrono::milliseconds source_timeout{60'000};
 /// How much of a command's output goes into the log at level debug.
@@ -75,61 +65,7 @@ void log_output(const std::string& state_dir, const attempt_ended& event) {
   }
 }
 
-class daemon_process {
-public:
-  daemon_process(const loaded_settings& loaded, const service_notifier& notifier)
-      : loaded_(loaded)
-      , values_(loaded.values)
-      , notifier_(notifier)
-      , stops_(stop_deadline) {}
-
-  int run();
-
-private:
-  result<void> start();
-  result<void> open_state();
-  result<void> open_store();
-  result<void> load_channels();
-  result<void> start_launcher();
-  result<void> start_http();
-  void start_actors();
-  result<void> start_source();
-
-  void wait_for_end();
-  void reload();
-  void drain_until_quiet();
-  std::string describe() const;
-
-  const loaded_settings& loaded_;
-  const settings& values_;
-  const service_notifier& notifier_;
-  const system_wall_clock clock_;
-  const wall_time_ms started_at_ms_ = system_now_ms();
-
-  std::optional<signal_waiter> signals_;
-  std::optional<state_dir> state_;
-  std::optional<pid_file> pid_;
-  std::unique_ptr<group_commit> store_;
-  std::vector<channel_record> channels_;
-  std::unique_ptr<runner_bridge> bridge_;
-  std::unique_ptr<launcher_client> launcher_;
-  probe_registry probes_;
-  std::shared_ptr<gateway> gateway_ = std::make_shared<gateway>();
-  std::unique_ptr<http_server> http_;
-  caf::actor_system_config actor_config_;
-  std::unique_ptr<caf::actor_system> actors_;
-  supervisor_actor supervisor_;
-  std::unique_ptr<store_intake_journal> journal_;
-  std::unique_ptr<actor_push_sink> sink_;
-  std::unique_ptr<redis_list_source> source_;
-
-  std::atomic<bool> draining_{false};
-  std::atomic<bool> quiet_{false};
-  std::atomic<bool> failed_{false};
-
-  /// Last, so that it unwinds first.
-  stop_stack stops_;
-};
+} // namespace
 
 int daemon_process::run() {
   if (auto configured = configure_log(log_options_of(values_)); !configured) {
@@ -153,18 +89,35 @@ int daemon_process::run() {
 }
 
 result<void> daemon_process::start() {
+  try {
+    return start_services();
+  } catch (const std::exception& failure) {
+    // What libraries throw where threads, memory or descriptors run out. What was started is unwound.
+    return error{error_code::unavailable, std::string("cannot start: ") + failure.what() +
+                                              "; look at the limits on memory, processes and open files"};
+  }
+}
+
+result<void> daemon_process::start_services() {
+  // Before anything is touched: some libraries cannot go back when they get one thread of two.
+  if (auto enough = require_descriptors(descriptors_needed); !enough)
+    return enough;
+  if (auto enough = rehearse_threads(threads_needed); !enough)
+    return enough;
   auto waiter = signal_waiter::create();
   if (!waiter)
     return waiter.failure();
   signals_.emplace(std::move(*waiter));
   for (const auto step :
        {&daemon_process::open_state, &daemon_process::open_store, &daemon_process::load_channels,
-        &daemon_process::start_http, &daemon_process::start_launcher})
+        &daemon_process::compare_clock, &daemon_process::start_http, &daemon_process::start_launcher,
+        &daemon_process::start_retention})
     if (auto done = (this->*step)(); !done)
       return done;
   start_actors();
-  if (auto done = start_source(); !done)
-    return done;
+  for (const auto step : {&daemon_process::watch_clock, &daemon_process::start_source})
+    if (auto done = (this->*step)(); !done)
+      return done;
   log_event(log_level::info, "listening",
             {{"address", (values_.http_host.find(':') == std::string::npos ? values_.http_host
                                                                            : "[" + values_.http_host + "]") +
@@ -250,6 +203,47 @@ result<void> daemon_process::load_channels() {
   return {};
 }
 
+/// Before any queue reads its delays: the clock may have been set while the daemon was down.
+result<void> daemon_process::compare_clock() {
+  auto mark = read_clock_mark();
+  if (!mark) {
+    log_event(log_level::warning, "delays do not follow when the clock is set",
+              {{"reason", mark.failure().message}});
+    return {};
+  }
+  clock_mark_ = std::move(*mark);
+  return settle_clock(*store_, *clock_mark_, clock_step_ms);
+}
+
+result<void> daemon_process::watch_clock() {
+  if (!clock_mark_)
+    return {};
+  auto watch = clock_watch::start(*clock_mark_, [this](int64_t step_ms, const clock_mark& now) {
+    return take_clock_step(*store_, step_ms, now,
+                           [this](int64_t step) { caf::anon_send(gateway_->router, clock_adjusted{step}); });
+  });
+  if (!watch)
+    return watch.failure();
+  clock_watch_ = std::move(*watch);
+  stops_.push("clock watch", [this] { clock_watch_->stop(); });
+  return {};
+}
+
+result<void> daemon_process::start_retention() {
+  outputs_ = std::make_unique<output_directory>(values_.state_dir);
+  retention_options options;
+  options.age_ms = values_.retention_age_ms;
+  options.dead_age_ms = values_.retention_dead_age_ms;
+  options.count = values_.retention_count;
+  options.bytes = values_.retention_bytes;
+  options.kept_bytes_max = values_.output_head + values_.output_tail;
+  retention_ = std::make_unique<retention>(options, *store_, *outputs_, clock_);
+  if (auto started = retention_->start(); !started)
+    return started;
+  stops_.push("retention", [this] { retention_->stop(); });
+  return {};
+}
+
 result<void> daemon_process::start_http() {
   http_server_options options;
   options.host = values_.http_host;
@@ -261,7 +255,9 @@ result<void> daemon_process::start_http() {
   http_ = std::make_unique<http_server>(std::move(options));
   gateway_->probes = &probes_;
   gateway_->state_dir = values_.state_dir;
-  gateway_->describe_daemon = [this] { return describe(); };
+  gateway_->describe_daemon = [this] { return render_daemon(make_report()); };
+  gateway_->describe_readiness = [this] { return describe_readiness(); };
+  gateway_->request_stop = [this](bool now) { request_stop(now); };
   for (auto& route : make_routes(gateway_))
     if (auto added = http_->route(route.method, route.pattern, std::move(route.handler)); !added)
       return added;
@@ -276,6 +272,10 @@ result<void> daemon_process::start_launcher() {
       [this](const attempt_ended& event) { log_output(values_.state_dir, event); });
   launcher_client_options options;
   options.state_dir = values_.state_dir;
+  options.launcher_arguments = {"--containment",         values_.containment,
+                                "--head-bytes",          std::to_string(values_.output_head),
+                                "--tail-bytes",          std::to_string(values_.output_tail),
+                                "--command-descriptors", std::to_string(descriptors_given_)};
   launcher_ = std::make_unique<launcher_client>(std::move(options));
   if (auto started = launcher_->start_service(*bridge_); !started)
     return started;
@@ -287,16 +287,24 @@ void daemon_process::start_actors() {
   // Work stealing, the default, burns CPU while idle; sharing waits on a condition.
   actor_config_.set("scheduler.policy", caf::atom("sharing"));
   actor_config_.set("scheduler.max-threads", actor_threads);
-  actors_ = std::make_unique<caf::actor_system>(actor_config_);
+  stops_.guard("actors", [this] { actors_ = std::make_unique<caf::actor_system>(actor_config_); });
+  stops_.push("actors", [this] { stop_actors(); });
   router_dependencies router_parts;
+  router_parts.channel_default = values_.channel_default;
   router_parts.concurrent = values_.concurrent;
   router_parts.task_mode = values_.task_mode;
+  router_parts.limits.tasks_max = values_.tasks_max;
+  router_parts.limits.recoveries_max = values_.recoveries_max;
+  router_parts.running_max = values_.running_max;
   router_parts.channels = std::move(channels_);
   router_parts.writer = store_.get();
   router_parts.runner = launcher_.get();
   router_parts.bridge = bridge_.get();
   router_parts.probes = &probes_;
   router_parts.clock = &clock_;
+  router_parts.history = retention_.get();
+  router_parts.facts = facts_;
+  router_parts.capacity = [this] { return uint64_t{launcher_->health().running_max}; };
   router_parts.probe = probes_.add("router", "router", router_message_kinds());
   gateway_->router = actors_->spawn(router, std::move(router_parts));
   gateway_->intake =
@@ -318,20 +326,28 @@ void daemon_process::start_actors() {
   watched.probe = probes_.add("supervisor", "supervisor", supervisor_message_kinds());
   supervisor_ = actors_->spawn(supervisor, std::move(watched));
   gateway_->open.store(true, std::memory_order_release);
-  stops_.push("actors", [this] {
-    gateway_->open.store(false, std::memory_order_release);
-    caf::anon_send(supervisor_, shut_down{});
-    supervisor_ = supervisor_actor{};
-    actors_->await_all_actors_done();
-    bridge_->detach_all();
-    // No handle may outlive the actor system.
-    gateway_->via = caf::actor{};
-    gateway_->intake = intake_actor{};
-    gateway_->router = router_actor{};
-    sink_.reset();
-  });
   // HTTP goes before the actors that its handlers ask, though it was started earlier to hold the address.
   stops_.push("http", [this] { http_->stop(); });
+}
+
+/// Also where the start came to a halt between two of them.
+void daemon_process::stop_actors() {
+  gateway_->open.store(false, std::memory_order_release);
+  if (supervisor_) {
+    caf::anon_send(supervisor_, shut_down{});
+  } else {
+    caf::anon_send_exit(gateway_->via, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(gateway_->intake, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(gateway_->router, caf::exit_reason::user_shutdown);
+  }
+  supervisor_ = supervisor_actor{};
+  actors_->await_all_actors_done();
+  bridge_->detach_all();
+  // No handle may outlive the actor system.
+  gateway_->via = caf::actor{};
+  gateway_->intake = intake_actor{};
+  gateway_->router = router_actor{};
+  sink_.reset();
 }
 
 result<void> daemon_process::start_source() {
@@ -347,102 +363,12 @@ result<void> daemon_process::start_source() {
   options.keys = values_.intake_keys;
   options.node_id = state_->node_id();
   source_ = std::make_unique<redis_list_source>(std::move(options), *sink_, *journal_);
+  source_since_ms_ = source_->status().since_ms;
   if (auto started = source_->start(); !started)
     return started;
   stops_.push("redis intake", [this] { source_->stop(); });
   return {};
 }
-
-void daemon_process::wait_for_end() {
-  while (!failed_) {
-    const auto received = signals_->wait();
-    if (failed_ || !received)
-      continue;
-    if (received->number == SIGHUP) {
-      reload();
-      continue;
-    }
-    log_event(log_level::info, "draining: nothing new starts, running commands are waited for",
-              {{"signal", received->number}, {"sender_pid", received->sender}});
-    drain_until_quiet();
-    return;
-  }
-}
-
-void daemon_process::drain_until_quiet() {
-  draining_ = true;
-  if (auto told = notifier_.stopping("draining"); !told)
-    log_event(log_level::warning, "the service manager was not told", {{"error", told.failure().message}});
-  caf::anon_send(supervisor_, drain{});
-  if (source_)
-    source_->stop();
-  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(values_.drain_timeout_ms);
-  while (!quiet_ && !failed_) {
-    int wait_ms = -1;
-    if (values_.drain_timeout_ms > 0) {
-      const auto left =
-          std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-      if (left.count() <= 0) {
-        log_event(log_level::warning,
-                  "drain-timeout is over; the rest is left to the launcher for the next daemon");
-        return;
-      }
-      wait_ms = static_cast<int>(std::min<int64_t>(left.count() + 1, 60'000));
-    }
-    const auto received = signals_->wait(wait_ms);
-    if (received && received->number != SIGHUP) {
-      log_event(log_level::warning, "second signal; the rest is left to the launcher for the next daemon",
-                {{"signal", received->number}, {"sender_pid", received->sender}});
-      return;
-    }
-  }
-}
-
-void daemon_process::reload() {
-  if (auto told = notifier_.reloading(); !told)
-    log_event(log_level::warning, "the service manager was not told", {{"error", told.failure().message}});
-  if (auto reopened = reopen_log(); !reopened)
-    log_event(log_level::error, "reload", {{"error", reopened.failure().message}});
-  if (loaded_.config_file.empty()) {
-    log_event(log_level::info, "reloaded: the log; there is no configuration file");
-  } else if (auto sections = reload_channels(loaded_.config_file); !sections) {
-    log_event(log_level::error, "reload refused; everything stays as it was",
-              {{"error", sections.failure().message}});
-  } else {
-    ask<action_reply>(
-        gateway_->via, gateway_->router, apply_ini{std::move(*sections)}, ask_timeout,
-        [](const action_reply& answer) {
-          if (answer.failure)
-            log_event(log_level::error, "reload failed", {{"error", answer.failure->message}});
-          else
-            log_event(log_level::info, "reloaded: channel sections and log");
-        },
-        [](const error& why) {
-          log_event(log_level::error, "reload failed", {{"error", why.message}});
-        });
-  }
-  if (auto told = notifier_.ready("running"); !told)
-    log_event(log_level::warning, "the service manager was not told", {{"error", told.failure().message}});
-}
-
-std::string daemon_process::describe() const {
-  daemon_report report;
-  report.started_at_ms = started_at_ms_;
-  report.now_ms = clock_.now_ms();
-  report.draining = draining_;
-  report.task_mode = values_.task_mode;
-  report.store = store_->counters();
-  report.launcher = launcher_->health();
-  if (source_)
-    report.sources.push_back(source_->status());
-  const auto& http = http_->counters();
-  report.http_connections = http.connections_open;
-  report.http_requests = http.requests;
-  report.http_refused = http.requests_refused;
-  return render_daemon(report);
-}
-
-} // namespace
 
 int run_daemon(const loaded_settings& loaded, const service_notifier& notifier) {
   daemon_process process(loaded, notifier);

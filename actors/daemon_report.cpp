@@ -4,9 +4,36 @@
 #include "services/domain/time_text.hpp"
 #include "services/wire/json_text.hpp"
 
+#include <algorithm>
 #include <unistd.h>
+#include <utility>
 
 namespace task_runner {
+
+namespace {
+
+health_check check(std::string name, bool healthy, const std::string& reason) {
+  return {std::move(name), healthy, healthy ? std::string() : reason};
+}
+
+} // namespace
+
+std::vector<health_check> check_health(const daemon_report& report) {
+  std::vector<health_check> checks;
+  checks.push_back(check("daemon", !report.draining, "it is stopping"));
+  checks.push_back(check("store", !report.store.last_commit_failed, report.store.last_error));
+  const auto& launcher = report.launcher;
+  checks.push_back(
+      check("launcher", launcher.connected,
+            launcher.last_error.empty() ? "none is connected; one is being started" : launcher.last_error));
+  for (const auto& channel : report.failed_channels)
+    checks.push_back(check("channel " + channel, false, "its actors died too often; restart the daemon"));
+  const auto& worked = report.sources_worked;
+  for (const auto& source : report.sources)
+    if (std::find(worked.begin(), worked.end(), source.name) != worked.end())
+      checks.push_back(check(source.name, source.healthy, source.last_error));
+  return checks;
+}
 
 std::string render_daemon(const daemon_report& report) {
   std::string text;
@@ -18,6 +45,14 @@ std::string render_daemon(const daemon_report& report) {
       .member("task_mode", report.task_mode)
       .member("started_at", format_time(report.started_at_ms))
       .member("uptime_s", static_cast<double>(report.now_ms - report.started_at_ms) / 1000.0);
+  const auto checks = check_health(report);
+  json.member("ready", std::all_of(checks.begin(), checks.end(), [](const auto& one) { return one.healthy; }))
+      .key("not_ready")
+      .begin_array();
+  for (const auto& one : checks)
+    if (!one.healthy)
+      json.value(one.name + ": " + one.reason);
+  json.end_array().member("workers", report.workers).member("running_max", report.running_max);
   const auto& store = report.store;
   json.key("store")
       .begin_object()
@@ -34,10 +69,24 @@ std::string render_daemon(const daemon_report& report) {
       .begin_object()
       .member("healthy", launcher.connected)
       .member("pid", launcher.launcher_pid)
+      .member("version", launcher.launcher_version)
+      .member("containment", launcher.containment)
+      .member("running_max", launcher.running_max)
+      .member("enough_for_workers", launcher.running_max == 0 || report.workers <= launcher.running_max)
       .member("running", launcher.running)
       .member("queued", launcher.queued)
       .member("restarts", launcher.restarts)
+      .member("upgrades", launcher.upgrades)
+      .member("upgrade_failure", launcher.upgrade_failure)
       .member("last_error", launcher.last_error)
+      .end_object();
+  const auto& retention = report.retention;
+  json.key("retention")
+      .begin_object()
+      .member("tasks_purged", retention.tasks_purged)
+      .member("outputs_deleted", retention.outputs_deleted)
+      .member("orphans_deleted", retention.orphans_deleted)
+      .member("last_error", retention.last_error)
       .end_object();
   json.key("http")
       .begin_object()

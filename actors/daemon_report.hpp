@@ -4,6 +4,7 @@
 #include "services/launcher/launcher_client.hpp"
 #include "services/source/source_status.hpp"
 #include "services/store/group_commit.hpp"
+#include "services/store/retention.hpp"
 
 #include <cstdint>
 #include <string>
@@ -18,11 +19,30 @@ struct daemon_report {
   bool task_mode = true;
   group_commit_counters store;
   launcher_health launcher;
+  retention_counters retention;
+  /// The workers of all channels together, and the common limit of running commands (0: none).
+  uint64_t workers = 0;
+  uint64_t running_max = 0;
+  std::vector<std::string> failed_channels;
   std::vector<source_status> sources;
+  /// Names of sources that worked before in this run.
+  std::vector<std::string> sources_worked;
   uint64_t http_connections = 0;
   uint64_t http_requests = 0;
   uint64_t http_refused = 0;
 };
+
+/// One thing that must be well for the daemon to take and run tasks.
+struct health_check {
+  std::string name;
+  bool healthy = true;
+  /// What is wrong, in a sentence; empty when healthy.
+  std::string reason;
+};
+
+/// What must be well, and whether it is. A source counts only once it has worked in this run: a daemon that
+/// never had a broker is ready for everybody else.
+std::vector<health_check> check_health(const daemon_report& report);
 
 /// The `daemon` object of /status.
 std::string render_daemon(const daemon_report& report);

@@ -5,14 +5,95 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
 namespace task_runner {
 
-std::vector<std::string_view> executor_message_kinds() {
-  return {"run", "started", "ended", "settled", "workers", "known"};
+namespace {
+
+using executor_pointer = executor_actor::stateful_pointer<executor_state>;
+
+/// Pause before the launcher's client is asked again for room.
+constexpr std::chrono::milliseconds again_pause{200};
+
+attempt_start start_of(const attempt_order& order, const std::string& channel) {
+  const auto& value = order.value;
+  const auto& options = *order.effective;
+  attempt_start start;
+  start.key = {value.id, value.attempt};
+  start.channel = channel;
+  if (value.command.argv.empty())
+    start.line = value.line();
+  start.argv = value.command.argv;
+  start.environment = options.environment;
+  start.timeout_ms = options.timeout_ms.value_or(0);
+  start.grace_ms = options.grace_ms.value_or(grace_ms_default);
+  return start;
 }
 
-executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor_state> self,
-                                       executor_dependencies dependencies) {
+/// Hands over what waits, in order, as far as there is room.
+void hand_over(executor_pointer self) {
+  auto& state = self->state;
+  while (!state.waiting.empty()) {
+    // A copy: what is refused waits on.
+    if (auto handed = state.dependencies.runner->start(state.waiting.front()); !handed) {
+      if (!std::exchange(state.trying_again, true)) {
+        log_event(log_level::warning, "the launcher cannot be given an attempt now; it is tried again",
+                  {{"channel", state.dependencies.channel},
+                   {"task_id", state.waiting.front().key.task_id},
+                   {"error", handed.failure().message}});
+        self->delayed_send(self, again_pause, hand_over_again{});
+      }
+      return;
+    }
+    state.waiting.pop_front();
+  }
+}
+
+void stop(executor_pointer self, const stop_attempt& request) {
+  auto& state = self->state;
+  const auto& d = state.dependencies;
+  const auto found = std::find_if(state.waiting.begin(), state.waiting.end(),
+                                  [&](const attempt_start& start) { return start.key == request.key; });
+  if (found == state.waiting.end()) {
+    // What is not found has ended, and says so itself; the queue repeats what was refused for want of room.
+    if (auto stopped = d.runner->stop(request.key, request.grace_ms);
+        !stopped && stopped.failure().code != error_code::not_found)
+      log_event(
+          log_level::warning, "an attempt could not be told to end; it is tried again",
+          {{"channel", d.channel}, {"task_id", request.key.task_id}, {"error", stopped.failure().message}});
+    return;
+  }
+  state.waiting.erase(found);
+  attempt_ended end;
+  end.key = request.key;
+  end.channel = d.channel;
+  end.how.kind = outcome_kind::cancelled;
+  end.ended_at_ms = d.clock->now_ms();
+  self->send(d.queue, process_ended{std::move(end)});
+}
+
+known_attempts_reply known(const executor_state& state) {
+  const auto& d = state.dependencies;
+  known_attempts_reply reply{d.runner->known_attempts(d.channel)};
+  for (const auto& start : state.waiting) {
+    known_attempt attempt;
+    attempt.key = start.key;
+    attempt.channel = d.channel;
+    reply.attempts.push_back(std::move(attempt));
+  }
+  return reply;
+}
+
+} // namespace
+
+std::vector<std::string_view> executor_message_kinds() {
+  return {"run", "again", "stop", "signal", "started", "ended", "settled", "workers", "known"};
+}
+
+executor_actor::behavior_type executor(executor_pointer self, executor_dependencies dependencies) {
   auto& state = self->state;
   state.dependencies = std::move(dependencies);
   state.workers = state.dependencies.workers;
@@ -26,23 +107,26 @@ executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor
   return {
       [=](const run_attempt& message) {
         const auto guard = note(executor_message::run);
-        auto& d = self->state.dependencies;
-        const auto& value = message.value;
-        attempt_start request{{value.id, value.attempt},
-                              d.channel,
-                              value.command.argv.empty() ? value.line() : "",
-                              value.command.argv};
-        if (auto handed = d.runner->start(std::move(request)); !handed) {
-          // It never ran, so another attempt is safe: that is what `lost` leads to.
-          log_event(log_level::warning, "attempt could not be handed to the launcher",
-                    {{"channel", d.channel}, {"task_id", value.id}, {"error", handed.failure().message}});
-          attempt_ended end;
-          end.key = {value.id, value.attempt};
-          end.channel = d.channel;
-          end.how.kind = outcome_kind::lost;
-          end.ended_at_ms = d.clock->now_ms();
-          self->send(d.queue, process_ended{std::move(end)});
-        }
+        auto& current = self->state;
+        current.waiting.push_back(start_of(message.order, current.dependencies.channel));
+        if (!current.trying_again)
+          hand_over(self);
+      },
+      [=](const hand_over_again&) {
+        const auto guard = note(executor_message::again);
+        self->state.trying_again = false;
+        hand_over(self);
+      },
+      [=](const stop_attempt& message) {
+        const auto guard = note(executor_message::stop);
+        stop(self, message);
+      },
+      [=](const signal_attempt& message) {
+        const auto guard = note(executor_message::signal);
+        action_reply reply;
+        if (auto sent = self->state.dependencies.runner->signal(message.key, message.number); !sent)
+          reply.failure = sent.failure();
+        return reply;
       },
       [=](const process_started& message) {
         const auto guard = note(executor_message::started);
@@ -66,8 +150,7 @@ executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor
       },
       [=](const get_known_attempts&) {
         const auto guard = note(executor_message::known);
-        const auto& d = self->state.dependencies;
-        return known_attempts_reply{d.runner->known_attempts(d.channel)};
+        return known(self->state);
       },
   };
 }

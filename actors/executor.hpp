@@ -6,6 +6,7 @@
 #include "actors/probe.hpp"
 #include "services/ports/clock.hpp"
 
+#include <deque>
 #include <memory>
 #include <string>
 
@@ -25,10 +26,13 @@ struct executor_state {
   static inline const char* name = "executor";
   executor_dependencies dependencies;
   uint32_t workers = 0;
+  /// Attempts that the launcher's client had no room for; never more than were leased.
+  std::deque<attempt_start> waiting;
+  bool trying_again = false;
 };
 
 /// The kinds of message that an executor's probe counts, in the order of executor_message.
-enum class executor_message : size_t { run, started, ended, settled, workers, known };
+enum class executor_message : size_t { run, again, stop, signal, started, ended, settled, workers, known };
 std::vector<std::string_view> executor_message_kinds();
 
 executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor_state> self,

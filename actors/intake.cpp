@@ -55,9 +55,14 @@ admitted_push complete(push_item item, const std::string& channel, wall_time_ms 
     value.command.line.clear(); // the name says it already
   value.created_at_ms = now;
   value.not_before_ms = item.not_before_ms;
-  if (item.delay_s > 0)
+  if (item.delay_s > 0) {
     value.not_before_ms =
         std::max(value.not_before_ms, now + static_cast<wall_time_ms>(std::ceil(item.delay_s * 1000)));
+    value.delay_is_relative = true;
+  }
+  if (!item.options.empty())
+    value.options = std::make_shared<const task_options>(std::move(item.options));
+  value.distinct_key = std::move(item.distinct_key);
   admitted.origin = item.origin;
   return admitted;
 }
@@ -86,10 +91,14 @@ void scatter(intake_pointer self, const std::shared_ptr<scattered_batch>& whole,
                 whole->gathered.replies[places[i]] = std::move(answer.replies[i]);
               close_part();
             },
-            [=, places = part.places](const caf::error&) {
+            [=, places = part.places](const caf::error& why) {
+              const auto failure = why == caf::sec::request_timeout
+                                       ? error{error_code::timeout,
+                                               "the channel's queue did not answer in time; look at /status"}
+                                       : error{error_code::unavailable,
+                                               "the channel's queue is starting again; try again soon"};
               for (const auto place : places)
-                whole->gathered.replies[place].failure =
-                    error{error_code::timeout, "the channel's queue did not answer in time; look at /status"};
+                whole->gathered.replies[place].failure = failure;
               close_part();
             });
   }

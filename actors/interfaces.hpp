@@ -18,10 +18,16 @@ namespace task_runner {
 using executor_actor = caf::typed_actor<
     // The queue leased this attempt; its command is started.
     caf::reacts_to<run_attempt>,
+    // The launcher's client had no room a while ago; try again.
+    caf::reacts_to<hand_over_again>,
     // The launcher started a command; the queue is told.
     caf::reacts_to<process_started>,
     // A command ended; the queue is told, and its slot is free.
     caf::reacts_to<process_ended>,
+    // The queue wants this attempt ended, with all its processes.
+    caf::reacts_to<stop_attempt>,
+    // The queue wants this attempt signalled.
+    caf::replies_to<signal_attempt>::with<action_reply>,
     // The queue settled these durably; the launcher may forget them.
     caf::reacts_to<settled_attempts>,
     // The number of worker slots changes; the difference goes to the queue as credit.
@@ -42,8 +48,22 @@ using queue_actor = caf::typed_actor<
     caf::replies_to<get_channel_status>::with<channel_status>,
     // The executor of this channel; recovery begins.
     caf::reacts_to<attach_executor>,
+    // One verb on one task of this channel.
+    caf::replies_to<queue_action>::with<task_reply>,
+    // The channel is to go: take nothing more, and answer when nothing is left.
+    caf::replies_to<close_queue>::with<action_reply>,
+    // Answered when nothing runs.
+    caf::replies_to<await_idle>::with<action_reply>,
     // The store told what it has of this channel.
     caf::reacts_to<recovery_read>,
+    // The recovery failed a while ago; try again.
+    caf::reacts_to<recover_again>,
+    // Compare with the store and the launcher, and repair.
+    caf::reacts_to<check_due>,
+    // Somebody has waited long enough and is answered with what is known.
+    caf::reacts_to<patience_over>,
+    // The wall clock was set; delays have moved.
+    caf::reacts_to<clock_adjusted>,
     // The store committed a submission, or could not.
     caf::reacts_to<store_committed>,
     // The store read a stretch of the backlog.
@@ -52,21 +72,27 @@ using queue_actor = caf::typed_actor<
     caf::reacts_to<status_read>,
     // The executor grants or withdraws worker slots.
     caf::reacts_to<grant_credit>,
+    // Slots of the common limit were granted.
+    caf::reacts_to<slots_given>,
     // A command has started.
     caf::reacts_to<process_started>,
     // A command has ended.
     caf::reacts_to<process_ended>,
     // A delay or a pause is over.
     caf::reacts_to<wake_up>,
-    // The channel's dedup rule changes.
+    // The channel's settings change.
     caf::reacts_to<configure_queue>,
     // Lease nothing more, and tell the router when nothing runs.
-    caf::reacts_to<drain>>;
+    caf::reacts_to<drain>,
+    // The same, and cancel what runs.
+    caf::reacts_to<stop_now>>;
 
 /// Watches intake, router and gateway, and leads the shutdown.
 using supervisor_actor = caf::typed_actor<
     // Drain intake and queues.
     caf::reacts_to<drain>,
+    // The same, and cancel what runs.
+    caf::reacts_to<stop_now>,
     // The router says that nothing runs any more.
     caf::reacts_to<all_quiet>,
     // End everything.
@@ -79,12 +105,20 @@ struct attach_supervisor {
 
 /// Knows the channels, owns their actor pairs and restarts them.
 using router_actor = caf::typed_actor<
+    // What a queue has and wants of the common limit of running commands.
+    caf::reacts_to<slots_reported>,
     // Who is to be told when all is quiet.
     caf::reacts_to<attach_supervisor>,
     // Goes on to the channel's queue, which answers.
     caf::replies_to<admitted_batch>::with<push_replies>,
     // A new channel; answered when it stands in the store.
     caf::replies_to<create_channel>::with<action_reply>,
+    // New settings of a channel; answered with the channel when they are in force.
+    caf::replies_to<change_channel>::with<channel_reply>,
+    // A channel goes; answered when it is gone.
+    caf::replies_to<remove_channel_request>::with<action_reply>,
+    // Pause, resume or drain a channel; answered with the channel.
+    caf::replies_to<act_on_channel>::with<channel_reply>,
     // Sections of the INI, at start and on HUP; answered when they stand in the store.
     caf::replies_to<apply_ini>::with<action_reply>,
     // Counts and tasks of one channel or all.
@@ -93,10 +127,24 @@ using router_actor = caf::typed_actor<
     caf::replies_to<get_task>::with<task_reply>,
     // The store looked up a task.
     caf::reacts_to<task_read>,
-    // The store wrote a channel.
-    caf::reacts_to<channel_saved>,
+    // Tasks by filter.
+    caf::replies_to<list_tasks>::with<task_page_reply>,
+    // One verb on one task; goes on to the queue of its channel, which answers.
+    caf::replies_to<act_on_task>::with<task_reply>,
+    // One verb on all tasks that match.
+    caf::replies_to<act_on_tasks>::with<tasks_reply>,
+    // The store read a page of a listing.
+    caf::reacts_to<page_read>,
+    // The store did what the router asked for.
+    caf::reacts_to<router_committed>,
+    // Somebody has waited long enough and is answered with what is known.
+    caf::reacts_to<patience_over>,
+    // The wall clock was set; goes on to every queue.
+    caf::reacts_to<clock_adjusted>,
     // Drain every queue.
     caf::reacts_to<drain>,
+    // The same, and cancel what runs.
+    caf::reacts_to<stop_now>,
     // A draining queue has nothing left that runs.
     caf::reacts_to<queue_quiet>,
     // End the pairs, then yourself.

@@ -7,8 +7,12 @@
 #include "services/os/signals.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <new>
 #include <string>
+#include <system_error>
+#include <unistd.h>
 
 extern char** environ;
 
@@ -26,6 +30,8 @@ void print(const std::string& text) {
 }
 
 int start(int argc, char** argv) {
+  if (const auto launcher_code = run_launcher_command(argc, argv))
+    return *launcher_code;
   const auto input = capture_input(argc, argv, environ);
   scrub_secrets(argc, argv);
   const auto loaded = load_settings(input);
@@ -43,11 +49,6 @@ int start(int argc, char** argv) {
       std::fprintf(stderr, "task-runner: %s\n", warning.c_str());
     print(describe_settings(loaded->values));
     return 0;
-  case daemon_action::launcher: {
-    launcher_options options;
-    options.state_dir = loaded->values.state_dir;
-    return run_launcher(options);
-  }
   case daemon_action::run:
     break;
   }
@@ -55,16 +56,44 @@ int start(int argc, char** argv) {
   return run_daemon(*loaded, service_notifier::from_environment());
 }
 
+/// Out of threads or memory: nobody can go on after it, and it is no defect.
+void report_shortage(const char* what) noexcept {
+  std::fprintf(stderr,
+               "task-runner: cannot go on: %s; look at the limits on memory, processes and open files\n",
+               what);
+}
+
+/// For exceptions that libraries let escape from their own threads. A shortage ends in one line and exit code
+/// 1; anything else is a defect, and its core is wanted.
+[[noreturn]] void end_by_exception() noexcept {
+  try {
+    if (const auto thrown = std::current_exception())
+      std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc& failure) {
+    report_shortage(failure.what());
+    ::_exit(1);
+  } catch (const std::system_error& failure) {
+    report_shortage(failure.what());
+    ::_exit(1);
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "task-runner: a defect: %s\n", failure.what());
+  } catch (...) {
+    std::fprintf(stderr, "task-runner: a defect: an exception of unknown kind\n");
+  }
+  std::abort();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
+  std::set_terminate(end_by_exception);
+  // Before anything else: the launcher's own words are no flags of the daemon.
+  if (const auto code = run_launcher_command(argc, argv))
+    return *code;
   try {
     return start(argc, argv);
   } catch (const std::exception& failure) {
-    // Out of threads or memory: what the libraries underneath throw and nobody can go on after.
-    std::fprintf(stderr,
-                 "task-runner: cannot go on: %s; look at the limits on memory, processes and open files\n",
-                 failure.what());
+    report_shortage(failure.what());
     return 1;
   }
 }

@@ -2,7 +2,7 @@
 // They never leave the process, so none of them is serialized.
 #pragma once
 
-#include "actors/queue_core.hpp"
+#include "actors/queue_values.hpp"
 #include "services/domain/channel.hpp"
 #include "services/domain/push.hpp"
 #include "services/ports/process_runner.hpp"
@@ -48,10 +48,17 @@ struct window_read {
   result<std::vector<task>> tasks{std::vector<task>{}};
 };
 
-/// What the store knows of the channel, from the store's thread.
+/// What the store knows of the channel, from the store's thread: for the recovery, or for a check.
 struct recovery_read {
+  bool is_check = false;
   result<channel_recovery> found{channel_recovery{}};
 };
+
+/// A failed recovery is to be tried again.
+struct recover_again {};
+
+/// It is time to compare what the queue, the store and the launcher say.
+struct check_due {};
 
 /// Worker slots granted (positive) or withdrawn (negative), from the executor to its queue.
 struct grant_credit {
@@ -60,8 +67,11 @@ struct grant_credit {
 
 /// A committed lease: run it.
 struct run_attempt {
-  task value;
+  attempt_order order;
 };
+
+/// Attempts that could not be handed to the launcher are to be handed over again.
+struct hand_over_again {};
 
 /// From the launcher, through the runner's thread, to the executor and on to the queue.
 struct process_started {
@@ -69,6 +79,18 @@ struct process_started {
 };
 struct process_ended {
   attempt_ended event;
+};
+
+/// A running attempt is to end with its whole process tree: TERM, after the grace KILL.
+struct stop_attempt {
+  attempt_key key;
+  int64_t grace_ms = 0;
+};
+
+/// A running attempt is to get a signal; answered with what the launcher's client says.
+struct signal_attempt {
+  attempt_key key;
+  int number = 0;
 };
 
 /// Outcomes that stand in the store.
@@ -91,17 +113,42 @@ struct wake_up {
 
 /// New settings of a live channel.
 struct configure_queue {
-  bool distinct = false;
+  channel_record record;
 };
 struct set_workers {
   uint32_t count = 0;
 };
 
-/// Creates a channel; refused with `conflict` when it exists.
+/// Creates a channel; refused with `conflict` when it exists. Its moment of creation is set by the router.
 struct create_channel {
+  channel_record record;
+};
+
+/// Changes the settings of a channel: `apply` is given the record as it stands, and answers with an error to
+/// refuse. It runs on the router; it must be pure.
+struct change_channel {
   std::string name;
-  bool distinct = false;
-  std::optional<uint32_t> worker;
+  std::function<result<void>(channel_record&)> apply;
+};
+
+/// Removes a channel. While it holds tasks it is refused with `conflict`, unless `force`: then they are
+/// cancelled first, running ones killed. Answered when the channel is gone.
+struct remove_channel_request {
+  std::string name;
+  bool force = false;
+};
+
+enum class channel_verb : uint8_t {
+  /// Start nothing new; what runs goes on; pushes are accepted.
+  pause,
+  resume,
+  /// Pause, and answer when nothing of the channel runs any more, or after `wait_ms`.
+  drain,
+};
+struct act_on_channel {
+  std::string name;
+  channel_verb verb = channel_verb::pause;
+  int64_t wait_ms = 0;
 };
 
 /// Applies [channel.NAME] sections of the INI.
@@ -112,6 +159,36 @@ struct apply_ini {
 /// Whether something was done, or why not.
 struct action_reply {
   std::optional<error> failure;
+};
+
+/// The channel is to be removed: the queue takes nothing more. While it holds tasks it refuses with
+/// `conflict`, unless `force`: then it cancels them, and answers when nothing is left.
+struct close_queue {
+  bool force = false;
+};
+
+/// Answered when nothing of the channel runs any more, or after `wait_ms`.
+struct await_idle {
+  int64_t wait_ms = 0;
+};
+
+/// A wait of the queue or the router, named by its number, has lasted long enough.
+struct patience_over {
+  uint64_t number = 0;
+};
+
+/// What a queue tells the common limit of running commands, and what it is granted.
+struct slots_reported {
+  std::string channel;
+  slot_report report;
+};
+struct slots_given {
+  uint64_t count = 0;
+};
+
+/// The wall clock was set; the store has moved the relative delays by this much.
+struct clock_adjusted {
+  int64_t shift_ms = 0;
 };
 
 /// Counts and the first tasks of one channel, or of all.
@@ -125,7 +202,8 @@ struct get_status {
 };
 struct channel_status {
   std::string channel;
-  bool distinct = false;
+  /// As the router has it; workers resolved in `worker`.
+  channel_record record;
   uint32_t worker = 0;
   queue_counts counts;
   /// Running first, then pending in order of execution, then delayed by their moment.
@@ -144,29 +222,96 @@ struct status_read {
   result<std::vector<task>> tasks{std::vector<task>{}};
 };
 
+/// A channel after an action on it, or why there was none.
+struct channel_reply {
+  std::optional<channel_status> status;
+  std::optional<error> failure;
+};
+
 /// One task by id, whatever its state.
 struct get_task {
   std::string id;
 };
+/// A task with its earlier attempts (the last one is in the task itself), or why there is none.
 struct task_reply {
   std::optional<task> value;
+  std::vector<attempt_record> attempts;
   std::optional<error> failure;
 };
 struct task_read {
   uint64_t number = 0;
   result<std::optional<task>> value{std::optional<task>{}};
+  std::vector<attempt_record> attempts;
 };
 
-/// A channel's record stands in the store, or could not be written.
-struct channel_saved {
+/// Tasks by filter, newest first.
+struct list_tasks {
+  task_filter filter;
+  uint64_t before = 0;
+  uint32_t limit = 0;
+};
+struct task_page_reply {
+  task_page page;
+  std::optional<error> failure;
+};
+
+/// One verb on one task. Answered with the task as it stands afterwards; `cancel` of a running task is
+/// answered when it has ended, or when the grace and 5 s are over, at the latest after 25 s: then with the
+/// task still running and `cancel_requested`.
+struct act_on_task {
+  task_verb verb = task_verb::cancel;
+  std::string id;
+  /// For signal: 1 to 64.
+  int signal_number = 0;
+  /// For cancel: from TERM to KILL; unset: as the task or its channel says.
+  std::optional<int64_t> grace_ms;
+};
+
+/// What the router passes to the queue of the task's channel.
+struct queue_action {
+  task_action action;
+};
+
+/// One verb on all tasks that match, newest first, at most `limit`; `dry_run` only counts. Without states in
+/// the filter those are meant that the verb is for. Answered at the latest after 20 s, with `more` if work is
+/// left; the ends of running tasks that are cancelled are not waited for.
+struct act_on_tasks {
+  /// Without id.
+  act_on_task what;
+  task_filter filter;
+  bool dry_run = false;
+  uint32_t limit = 0;
+};
+struct tasks_reply {
+  /// How many were found; for `dry_run` that is all.
+  uint64_t matched = 0;
+  uint64_t done = 0;
+  /// Whether more match than `limit`.
+  bool more = false;
+  /// The first refusals: id and reason.
+  std::vector<std::pair<std::string, error>> refused;
+  std::optional<error> failure;
+};
+
+/// What the store answered to operations of the router's own.
+struct router_committed {
   uint64_t number = 0;
   result<std::vector<store_answer>> answers{std::vector<store_answer>{}};
+};
+
+/// A page of a listing, from the store's thread.
+struct page_read {
+  uint64_t number = 0;
+  result<task_page> page{task_page{}};
 };
 
 // -- life of the daemon ---------------------------------------------------------------
 
 /// Take nothing new, start nothing new, say when nothing runs any more.
 struct drain {};
+/// Drain, and end what runs: every running task is cancelled, its process tree gets TERM, after its grace
+/// KILL.
+struct stop_now {};
 /// A queue holds no running task and waits for no commit.
 struct queue_quiet {
   std::string channel;
@@ -205,8 +350,31 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::status_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::get_task)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::task_reply)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::task_read)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::channel_saved)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::router_committed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::drain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::queue_quiet)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::all_quiet)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::shut_down)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::change_channel)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::remove_channel_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::act_on_channel)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::channel_reply)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::list_tasks)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::task_page_reply)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::act_on_task)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::act_on_tasks)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::tasks_reply)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::recover_again)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::check_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::stop_attempt)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::signal_attempt)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::close_queue)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::await_idle)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::patience_over)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::clock_adjusted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::queue_action)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::page_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::stop_now)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::hand_over_again)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::slots_reported)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::slots_given)

@@ -16,7 +16,7 @@
 namespace task_runner {
 
 /// Most kinds of message that one actor counts.
-constexpr size_t message_kinds_max = 16;
+constexpr size_t message_kinds_max = 32;
 
 /// Counters of one actor. Written by the actor, read by anyone.
 class actor_probe {

@@ -1,10 +1,9 @@
-// The router actor.
+// The router actor: routing of pushes, the life of the pairs, and its behaviour.
 #include "actors/router.hpp"
 
-#include "actors/channel_plan.hpp"
 #include "actors/executor.hpp"
 #include "actors/queue.hpp"
-#include "services/domain/names.hpp"
+#include "actors/router_parts.hpp"
 #include "services/observability/log.hpp"
 
 #include <caf/all.hpp>
@@ -12,14 +11,6 @@
 #include <algorithm>
 
 namespace task_runner {
-
-namespace {
-
-using router_pointer = router_actor::stateful_pointer<router_state>;
-using channel_entry = router_state::channel_entry;
-
-/// How long a queue may take to describe itself before /status goes on without it.
-constexpr std::chrono::seconds status_timeout{5};
 
 uint32_t effective_workers(const router_dependencies& d, const channel_record& record) {
   return d.task_mode ? record.worker.value_or(d.concurrent) : 0;
@@ -33,9 +24,16 @@ void start_pair(router_pointer self, channel_entry& entry) {
   entry.executor_probe = d.probes->add("executor:" + name, "executor", executor_message_kinds());
   entry.queue_probe->set_restarts(entry.restart_count);
   entry.executor_probe->set_restarts(entry.restart_count);
-  entry.queue =
-      self->spawn(queue, queue_dependencies{name, entry.record.distinct, d.limits, router_actor{self},
-                                            d.writer, d.clock, entry.queue_probe});
+  queue_dependencies queue_parts;
+  queue_parts.record = entry.record;
+  queue_parts.limits = d.limits;
+  queue_parts.slots_limited = self->state.slots.has_value();
+  queue_parts.router = router_actor{self};
+  queue_parts.writer = d.writer;
+  queue_parts.clock = d.clock;
+  queue_parts.history = d.history;
+  queue_parts.probe = entry.queue_probe;
+  entry.queue = self->spawn(queue, std::move(queue_parts));
   entry.executor =
       self->spawn(executor, executor_dependencies{name, effective_workers(d, entry.record), entry.queue,
                                                   d.runner, d.clock, entry.executor_probe});
@@ -43,8 +41,67 @@ void start_pair(router_pointer self, channel_entry& entry) {
   self->monitor(entry.executor);
   d.bridge->attach(name, entry.executor);
   self->send(entry.queue, attach_executor{entry.executor});
-  if (self->state.draining)
+  if (self->state.stopping_now)
+    self->send(entry.queue, stop_now{});
+  else if (self->state.draining)
     self->send(entry.queue, drain{});
+}
+
+void count_workers(router_pointer self) {
+  auto& d = self->state.dependencies;
+  uint64_t sum = 0;
+  for (const auto& [name, entry] : self->state.channels)
+    sum += effective_workers(d, entry.record);
+  const auto before = d.facts->workers();
+  d.facts->set_workers(sum);
+  const auto capacity = d.capacity();
+  if (capacity > 0 && sum > capacity && sum > before)
+    log_event(
+        log_level::warning,
+        "all channels together have more workers than the launcher can run commands; raise the limit on "
+        "open files, or lower worker",
+        {{"workers", sum}, {"running_max", capacity}});
+}
+
+void pass_on(router_pointer self, const std::vector<slot_grant>& grants) {
+  for (const auto& grant : grants) {
+    const auto found = self->state.channels.find(grant.channel);
+    if (found != self->state.channels.end() && found->second.queue)
+      self->send(found->second.queue, slots_given{grant.slots});
+  }
+}
+
+void share_weights(router_pointer self) {
+  auto& state = self->state;
+  if (!state.slots)
+    return;
+  for (const auto& [name, entry] : state.channels)
+    pass_on(self, state.slots->set_weight(name, entry.record.weight));
+}
+
+uint64_t wait(router_pointer self, std::chrono::milliseconds time, std::function<void()> done) {
+  const auto number = self->state.next_number++;
+  self->state.open_waits.emplace(number, std::move(done));
+  self->delayed_send(self, time, patience_over{number});
+  return number;
+}
+
+void forget_wait(router_pointer self, uint64_t number) {
+  self->state.open_waits.erase(number);
+}
+
+result<void> commit(router_pointer self, std::vector<store_operation> operations,
+                    std::function<void(result<std::vector<store_answer>>)> done) {
+  auto& state = self->state;
+  const auto number = state.next_number++;
+  const router_actor me{self};
+  auto taken = state.dependencies.writer->submit(
+      std::move(operations), [me, number](result<std::vector<store_answer>> answers) {
+        caf::anon_send(me, router_committed{number, std::move(answers)});
+      });
+  if (taken)
+    state.open_commits.emplace(number, std::move(done));
+  return taken;
 }
 
 void tell_when_quiet(router_pointer self) {
@@ -52,11 +109,13 @@ void tell_when_quiet(router_pointer self) {
   if (!state.draining || state.quiet_told)
     return;
   for (const auto& [name, entry] : state.channels)
-    if (!entry.quiet && !entry.failed)
+    if (!entry.quiet && !entry.failed && !entry.emptied)
       return;
   state.quiet_told = true;
   self->send(state.supervisor, all_quiet{});
 }
+
+namespace {
 
 void end_when_alone(router_pointer self) {
   const auto& channels = self->state.channels;
@@ -74,6 +133,9 @@ void restart_pair(router_pointer self, channel_entry& entry) {
     entry.failed = true;
     entry.queue = queue_actor{};
     entry.executor = executor_actor{};
+    self->state.dependencies.facts->set_failed(entry.record.name, true);
+    if (self->state.slots)
+      pass_on(self, self->state.slots->remove(entry.record.name));
     log_event(log_level::error, "channel failed: its actors died too often; restart the daemon",
               {{"channel", entry.record.name}, {"restarts", entry.restart_count}});
     tell_when_quiet(self);
@@ -92,238 +154,79 @@ void on_down(router_pointer self, const caf::down_msg& message) {
     const bool is_executor = entry.executor && entry.executor.address() == message.source;
     if (!is_queue && !is_executor)
       continue;
+    self->state.dependencies.bridge->detach(name);
     if (is_queue) {
       entry.queue_down = true;
-      self->state.dependencies.bridge->detach(name);
       if (!entry.executor_down)
         self->send_exit(entry.executor, caf::exit_reason::kill);
     } else {
       entry.executor_down = true;
-      self->state.dependencies.bridge->detach(name);
       if (!entry.queue_down)
         self->send_exit(entry.queue, caf::exit_reason::kill);
     }
-    if (entry.queue_down && entry.executor_down) {
-      if (self->state.ending)
-        end_when_alone(self);
-      else
-        restart_pair(self, entry);
-    }
+    if (!entry.queue_down || !entry.executor_down)
+      return;
+    if (self->state.ending)
+      end_when_alone(self);
+    else if (entry.emptied)
+      finish_removal(self, name);
+    else
+      restart_pair(self, entry);
     return;
   }
 }
 
 caf::result<push_replies> route(router_pointer self, admitted_batch& batch) {
   const auto found = self->state.channels.find(batch.channel);
-  if (found != self->state.channels.end() && !found->second.failed)
+  const bool known = found != self->state.channels.end() && !found->second.removing;
+  if (known && !found->second.failed)
     return self->delegate(found->second.queue, std::move(batch));
-  const bool failed = found != self->state.channels.end();
   push_replies refused;
   for (const auto& item : batch.items)
-    refused.replies.push_back(
-        {item.value.name,
-         {},
-         false,
-         failed
-             ? error{error_code::unavailable, "channel " + batch.channel + " has failed; restart the daemon"}
-             : error{error_code::not_found,
-                     "there is no channel " + batch.channel +
-                         "; create it with POST /queue, or push to one of GET /status"}});
+    refused.replies.push_back({item.value.name,
+                               {},
+                               false,
+                               known ? channel_has_failed(batch.channel) : no_such_channel(batch.channel)});
   return refused;
 }
 
-caf::result<action_reply> save(router_pointer self, std::vector<channel_record> records) {
+void start_drain(router_pointer self, bool now) {
   auto& state = self->state;
-  if (records.empty())
-    return action_reply{};
-  std::vector<store_operation> operations;
-  for (const auto& record : records)
-    operations.emplace_back(save_channel{record});
-  const auto number = state.next_number++;
-  const router_actor me{self};
-  auto taken = state.dependencies.writer->submit(
-      std::move(operations), [me, number](result<std::vector<store_answer>> answers) {
-        caf::anon_send(me, channel_saved{number, std::move(answers)});
-      });
-  if (!taken)
-    return action_reply{taken.failure()};
-  auto promise = self->make_response_promise<action_reply>();
-  state.open_saves.emplace(number, router_state::open_save{std::move(records), promise});
-  return promise;
-}
-
-caf::result<action_reply> create(router_pointer self, const create_channel& request) {
-  auto& state = self->state;
-  if (state.draining)
-    return action_reply{
-        error{error_code::draining, "the daemon is stopping and takes nothing new; try again soon"}};
-  if (!is_valid_name(request.name))
-    return action_reply{error{error_code::invalid_argument,
-                              "the channel's name is not valid; use 1 to 128 of A-Z a-z 0-9 . _ : -"}};
-  if (request.worker && (*request.worker < 1 || *request.worker > worker_max))
-    return action_reply{
-        error{error_code::out_of_range,
-              "worker is out of range; give 0 (the daemon's default) to " + std::to_string(worker_max)}};
-  const auto is_it = [&](const channel_record& record) { return record.name == request.name; };
-  const bool on_its_way =
-      std::any_of(state.open_saves.begin(), state.open_saves.end(), [&](const auto& open) {
-        return std::any_of(open.second.records.begin(), open.second.records.end(), is_it);
-      });
-  if (on_its_way || state.channels.count(request.name) > 0)
-    return action_reply{error{error_code::conflict, "channel " + request.name + " exists already"}};
-  if (state.channels.size() + state.open_saves.size() >= channels_max)
-    return action_reply{
-        error{error_code::out_of_range, "there are " + std::to_string(state.channels.size()) +
-                                            " channels, which is the limit; use one of them"}};
-  channel_record record;
-  record.name = request.name;
-  record.distinct = request.distinct;
-  record.worker = request.worker;
-  record.created_at_ms = state.dependencies.clock->now_ms();
-  return save(self, {std::move(record)});
-}
-
-void put_into_force(router_pointer self, const channel_record& record) {
-  auto& state = self->state;
-  const auto found = state.channels.find(record.name);
-  if (found == state.channels.end()) {
-    auto& entry = state.channels[record.name];
-    entry.record = record;
-    start_pair(self, entry);
-    log_event(log_level::info, "channel created",
-              {{"channel", record.name},
-               {"distinct", record.distinct},
-               {"worker", record.worker.value_or(state.dependencies.concurrent)}});
-    return;
-  }
-  auto& entry = found->second;
-  entry.record = record;
-  if (entry.failed)
-    return;
-  self->send(entry.queue, configure_queue{record.distinct});
-  self->send(entry.executor, set_workers{effective_workers(state.dependencies, record)});
-  log_event(log_level::info, "channel changed",
-            {{"channel", record.name},
-             {"distinct", record.distinct},
-             {"worker", record.worker.value_or(state.dependencies.concurrent)}});
-}
-
-void finish_save(router_pointer self, channel_saved& message) {
-  auto node = self->state.open_saves.extract(message.number);
-  if (node.empty())
-    return;
-  auto& open = node.mapped();
-  if (!message.answers) {
-    open.promise.deliver(action_reply{message.answers.failure()});
-    return;
-  }
-  for (const auto& record : open.records)
-    put_into_force(self, record);
-  open.promise.deliver(action_reply{});
-}
-
-/// The statuses of several channels while they come in.
-struct gathering {
-  caf::typed_response_promise<status_reply> promise;
-  status_reply answer;
-  size_t open = 0;
-};
-
-caf::result<status_reply> report(router_pointer self, const get_status& request) {
-  auto& state = self->state;
-  if (!request.channel.empty() && state.channels.count(request.channel) == 0) {
-    status_reply none;
-    none.failure = error{error_code::not_found,
-                         "there is no channel " + request.channel + "; GET /status lists them all"};
-    return none;
-  }
-  auto whole = std::make_shared<gathering>();
+  state.draining = true;
+  state.stopping_now = state.stopping_now || now;
   for (const auto& [name, entry] : state.channels) {
-    if (!request.channel.empty() && name != request.channel)
+    if (entry.failed)
       continue;
-    channel_status status;
-    status.channel = name;
-    status.distinct = entry.record.distinct;
-    whole->answer.channels.push_back(std::move(status));
+    if (now)
+      self->send(entry.queue, stop_now{});
+    else
+      self->send(entry.queue, drain{});
   }
-  whole->promise = self->make_response_promise<status_reply>();
-  whole->open = whole->answer.channels.size();
-  auto promise = whole->promise;
-  for (size_t i = 0; i < whole->answer.channels.size(); ++i) {
-    const auto& entry = state.channels[whole->answer.channels[i].channel];
-    const auto worker = entry.record.worker.value_or(state.dependencies.concurrent);
-    whole->answer.channels[i].worker = worker;
-    const auto close_part = [whole] {
-      if (--whole->open == 0)
-        whole->promise.deliver(std::move(whole->answer));
-    };
-    if (entry.failed) {
-      whole->answer.channels[i].failure =
-          error{error_code::unavailable, "the channel has failed; restart the daemon"};
-      close_part();
-      continue;
-    }
-    self->request(entry.queue, status_timeout, get_channel_status{request.limit})
-        .then(
-            [=](channel_status& status) {
-              status.worker = worker;
-              whole->answer.channels[i] = std::move(status);
-              close_part();
-            },
-            [=](const caf::error&) {
-              whole->answer.channels[i].failure =
-                  error{error_code::timeout, "the channel's queue did not answer in time"};
-              close_part();
-            });
-  }
-  if (whole->answer.channels.empty())
-    whole->promise.deliver(std::move(whole->answer));
-  return promise;
-}
-
-caf::result<task_reply> look_up(router_pointer self, const get_task& request) {
-  auto& state = self->state;
-  const auto number = state.next_number++;
-  const router_actor me{self};
-  auto taken = state.dependencies.writer->read([me, number, id = request.id](queue_store& store) {
-    caf::anon_send(me, task_read{number, store.find_task(id)});
-  });
-  if (!taken)
-    return task_reply{std::nullopt, taken.failure()};
-  auto promise = self->make_response_promise<task_reply>();
-  state.open_lookups.emplace(number, promise);
-  return promise;
-}
-
-void finish_lookup(router_pointer self, task_read& message) {
-  auto node = self->state.open_lookups.extract(message.number);
-  if (node.empty())
-    return;
-  task_reply answer;
-  if (!message.value)
-    answer.failure = message.value.failure();
-  else if (!*message.value)
-    answer.failure = error{error_code::not_found, "there is no such task"};
-  else
-    answer.value = std::move(*message.value);
-  node.mapped().deliver(std::move(answer));
+  tell_when_quiet(self);
 }
 
 } // namespace
 
 std::vector<std::string_view> router_message_kinds() {
-  return {"push", "create", "ini", "status", "task", "task_read", "saved", "drain", "quiet", "end", "attach"};
+  return {"push",      "create",    "change",    "remove", "act_on_channel", "ini",
+          "status",    "task",      "task_read", "list",   "act_on_task",    "act_on_tasks",
+          "page_read", "committed", "patience",  "slots",  "clock",          "drain",
+          "stop_now",  "quiet",     "end",       "attach"};
 }
 
 router_actor::behavior_type router(router_pointer self, router_dependencies dependencies) {
   auto& state = self->state;
   state.dependencies = std::move(dependencies);
   self->set_down_handler([self](const caf::down_msg& message) { on_down(self, message); });
+  if (state.dependencies.running_max > 0)
+    state.slots.emplace(state.dependencies.running_max);
   for (auto& record : state.dependencies.channels) {
     auto& entry = state.channels[record.name];
     entry.record = record;
     start_pair(self, entry);
   }
+  share_weights(self);
+  count_workers(self);
   const auto note = [self](router_message kind) {
     return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
   };
@@ -338,19 +241,23 @@ router_actor::behavior_type router(router_pointer self, router_dependencies depe
       },
       [=](const create_channel& request) -> caf::result<action_reply> {
         const auto guard = note(router_message::create);
-        return create(self, request);
+        return create_one(self, request);
+      },
+      [=](const change_channel& request) -> caf::result<channel_reply> {
+        const auto guard = note(router_message::change);
+        return change_one(self, request);
+      },
+      [=](const remove_channel_request& request) -> caf::result<action_reply> {
+        const auto guard = note(router_message::remove);
+        return remove_one(self, request);
+      },
+      [=](const act_on_channel& request) -> caf::result<channel_reply> {
+        const auto guard = note(router_message::act_on_channel);
+        return act_on_one(self, request);
       },
       [=](const apply_ini& message) -> caf::result<action_reply> {
         const auto guard = note(router_message::ini);
-        std::map<std::string, channel_record> stored;
-        for (const auto& [name, entry] : self->state.channels)
-          stored.emplace(name, entry.record);
-        auto changed = merge_ini(stored, message.sections, self->state.dependencies.clock->now_ms());
-        for (const auto& record : changed)
-          stored[record.name] = record;
-        if (stored.size() > channels_max)
-          return action_reply{too_many_channels(stored.size())};
-        return save(self, std::move(changed));
+        return take_ini(self, message);
       },
       [=](const get_status& request) -> caf::result<status_reply> {
         const auto guard = note(router_message::status);
@@ -362,19 +269,55 @@ router_actor::behavior_type router(router_pointer self, router_dependencies depe
       },
       [=](task_read& message) {
         const auto guard = note(router_message::task_read);
-        finish_lookup(self, message);
+        if (auto node = self->state.open_lookups.extract(message.number); !node.empty())
+          node.mapped()(message);
       },
-      [=](channel_saved& message) {
-        const auto guard = note(router_message::saved);
-        finish_save(self, message);
+      [=](const list_tasks& request) -> caf::result<task_page_reply> {
+        const auto guard = note(router_message::list);
+        return list(self, request);
+      },
+      [=](const act_on_task& request) -> caf::result<task_reply> {
+        const auto guard = note(router_message::act_on_task);
+        return act(self, request);
+      },
+      [=](const act_on_tasks& request) -> caf::result<tasks_reply> {
+        const auto guard = note(router_message::act_on_tasks);
+        return act_on_many(self, request);
+      },
+      [=](page_read& message) {
+        const auto guard = note(router_message::page_read);
+        if (auto node = self->state.open_pages.extract(message.number); !node.empty())
+          node.mapped()(std::move(message.page));
+      },
+      [=](router_committed& message) {
+        const auto guard = note(router_message::committed);
+        if (auto node = self->state.open_commits.extract(message.number); !node.empty())
+          node.mapped()(std::move(message.answers));
+      },
+      [=](const patience_over& message) {
+        const auto guard = note(router_message::patience);
+        if (auto node = self->state.open_waits.extract(message.number); !node.empty())
+          node.mapped()();
+      },
+      [=](const slots_reported& message) {
+        const auto guard = note(router_message::slots);
+        auto& slots = self->state.slots;
+        if (slots && self->state.channels.count(message.channel) > 0)
+          pass_on(self, slots->report(message.channel, message.report));
+      },
+      [=](const clock_adjusted& message) {
+        const auto guard = note(router_message::clock);
+        for (const auto& [name, entry] : self->state.channels)
+          if (!entry.failed)
+            self->send(entry.queue, message);
       },
       [=](const drain&) {
         const auto guard = note(router_message::drain);
-        self->state.draining = true;
-        for (const auto& [name, entry] : self->state.channels)
-          if (!entry.failed)
-            self->send(entry.queue, drain{});
-        tell_when_quiet(self);
+        start_drain(self, false);
+      },
+      [=](const stop_now&) {
+        const auto guard = note(router_message::stop_now);
+        start_drain(self, true);
       },
       [=](const queue_quiet& message) {
         const auto guard = note(router_message::quiet);

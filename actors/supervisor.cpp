@@ -35,7 +35,7 @@ void on_down(supervisor_pointer self, const caf::down_msg& message) {
 } // namespace
 
 std::vector<std::string_view> supervisor_message_kinds() {
-  return {"drain", "quiet", "end"};
+  return {"drain", "stop_now", "quiet", "end"};
 }
 
 supervisor_actor::behavior_type supervisor(supervisor_pointer self, supervisor_dependencies dependencies) {
@@ -56,6 +56,11 @@ supervisor_actor::behavior_type supervisor(supervisor_pointer self, supervisor_d
         const auto guard = note(supervisor_message::drain);
         self->send(self->state.dependencies.intake, drain{});
         self->send(self->state.dependencies.router, drain{});
+      },
+      [=](const stop_now&) {
+        const auto guard = note(supervisor_message::stop_now);
+        self->send(self->state.dependencies.intake, drain{});
+        self->send(self->state.dependencies.router, stop_now{});
       },
       [=](const all_quiet&) {
         const auto guard = note(supervisor_message::quiet);

@@ -33,7 +33,7 @@ struct supervisor_state {
   std::set<caf::actor_addr> alive;
 };
 
-enum class supervisor_message : size_t { drain, quiet, end };
+enum class supervisor_message : size_t { drain, stop_now, quiet, end };
 std::vector<std::string_view> supervisor_message_kinds();
 
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,

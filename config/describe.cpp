@@ -2,6 +2,7 @@
 // Both are made of the option table, so neither can fall behind it.
 #include "config/load.hpp"
 #include "config/option_table.hpp"
+#include "services/wire/task_options_json.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -45,6 +46,13 @@ void append_flag(std::string& into, const option_row& row) {
   append_wrapped(into, row.help + default_of(row));
 }
 
+/// An option's name as INI files have it; names of variables stay as they are.
+std::string ini_key(std::string name) {
+  if (name.compare(0, 4, "env.") != 0)
+    std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
 constexpr std::string_view help_head = R"(usage: task-runner [flags]
 
 Runs the commands that are handed to it over HTTP and through Redis, each in its channel.
@@ -64,6 +72,8 @@ struct help_section {
 };
 
 constexpr help_section help_sections[] = {{"The daemon, [daemon] in the INI file:", "daemon"},
+                                          {"What is kept of ended tasks, [retention]:", "retention"},
+                                          {"Output of commands, [output]:", "output"},
                                           {"Redis, [redis]:", "redis"},
                                           {"HTTP, [http]:", "http"},
                                           {"The log, [log]:", "log"},
@@ -80,7 +90,9 @@ std::string help_text() {
         append_flag(text, row);
   }
   text += "\nChannels have sections of their own in the INI file, [channel.NAME], with the keys worker\n"
-          "(0 to 1024, 0 follows concurrent) and distinct (true or false).\n";
+          "(0 to 1024, 0 follows concurrent), distinct (true, false or while-pending), weight, tasks-max,\n"
+          "and every option of tasks, such as max-attempts, timeout or env.NAME, as the default of the\n"
+          "channel's tasks; config/task-runner.ini lists them.\n";
   return text;
 }
 
@@ -105,8 +117,14 @@ std::string describe_settings(const settings& values) {
     text += "\n[channel." + name + "]\n";
     text += channel.worker ? "worker = " + std::to_string(*channel.worker) + "\n"
                            : "# worker follows concurrent\n";
-    text += channel.distinct ? std::string("distinct = ") + (*channel.distinct ? "true" : "false") + "\n"
+    text += channel.distinct ? "distinct = " + std::string(to_string(*channel.distinct)) + "\n"
                              : "# distinct is not set\n";
+    if (channel.weight)
+      text += "weight = " + std::to_string(*channel.weight) + "\n";
+    if (channel.tasks_max)
+      text += "tasks-max = " + std::to_string(*channel.tasks_max) + "\n";
+    for (auto& [option, value] : list_task_options(channel.defaults))
+      text += ini_key(option) + " = " + value + "\n";
   }
   return text;
 }

@@ -4,6 +4,7 @@
 
 #include "config/values.hpp"
 #include "services/domain/names.hpp"
+#include "services/wire/task_options_json.hpp"
 
 #include <boost/property_tree/ini_parser.hpp>
 #include <boost/property_tree/ptree.hpp>
@@ -162,27 +163,56 @@ result<key_lines> check_structure(const std::vector<ini_line>& lines, const plac
   return first_lines;
 }
 
+/// Reads `value` by `parse` into `into`; where it is refused, the place and the value stand before the
+/// reason.
+template <class T, class Parse>
+result<void> read_value(const std::string& place, const std::string& value, Parse parse,
+                        std::optional<T>& into) {
+  auto parsed = parse(value);
+  if (!parsed)
+    return refusal(place, quote_for_message(value) + " is not accepted; " + parsed.failure().message);
+  into = *parsed;
+  return {};
+}
+
 result<void> read_channel_key(const ini_line& line, const std::string& value, const place_namer& places,
                               channel_settings& into) {
-  const std::string shown = ": " + quote_for_message(value) + " is not accepted; ";
+  const std::string place = places.of(line);
   if (line.key == "worker") {
     const auto worker = parse_worker(value);
     if (!worker)
-      return error{error_code::invalid_argument,
-                   places.of(line) + shown + worker.failure().message + "; 0 follows concurrent"};
+      return refusal(place, quote_for_message(value) + " is not accepted; " + worker.failure().message +
+                                "; 0 follows concurrent");
     if (*worker != 0)
       into.worker = *worker;
     return {};
   }
-  if (line.key == "distinct") {
-    const auto distinct = parse_switch(value);
-    if (!distinct)
-      return error{error_code::invalid_argument, places.of(line) + shown + distinct.failure().message};
-    into.distinct = *distinct;
+  if (line.key == "distinct")
+    return read_value(place, value, parse_distinct, into.distinct);
+  if (line.key == "weight")
+    return read_value(place, value, parse_weight, into.weight);
+  if (line.key == "tasks-max")
+    return read_value(place, value, parse_tasks_max, into.tasks_max);
+  constexpr std::string_view variable_prefix = "env.";
+  constexpr std::string_view limits_prefix = "limits.";
+  if (line.key.compare(0, variable_prefix.size(), variable_prefix) == 0) {
+    // The value may be a secret: it is not shown.
+    if (auto set =
+            set_task_option(into.defaults, "env", line.key.substr(variable_prefix.size()) + "=" + value);
+        !set)
+      return refusal(place, set.failure().message);
     return {};
   }
-  return refusal(places.of(line),
-                 "there is no such key; allowed in a channel's section are worker, distinct");
+  std::string option = line.key;
+  std::replace(option.begin(), option.end(), '-', '_');
+  if (!is_task_option(option) && option.compare(0, limits_prefix.size(), limits_prefix) != 0)
+    return refusal(place,
+                   "there is no such key; allowed in a channel's section are worker, distinct, weight, "
+                   "tasks-max and the options of tasks, such as max-attempts, timeout, env.NAME, "
+                   "limits.memory");
+  if (auto set = set_task_option(into.defaults, option, value); !set)
+    return refusal(place, quote_for_message(value) + " is not accepted; " + set.failure().message);
+  return {};
 }
 
 } // namespace

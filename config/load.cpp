@@ -47,7 +47,6 @@ result<daemon_action> find_action(const std::vector<given_value>& flags) {
   constexpr std::pair<std::string_view, daemon_action> actions[] = {
       {"help", daemon_action::help},
       {"version", daemon_action::version},
-      {"launcher", daemon_action::launcher},
       {"check-config", daemon_action::check_config}};
   for (const auto& [name, action] : actions) {
     auto asked = asks_for(flags, name);
@@ -232,25 +231,6 @@ result<ini_source> find_ini(const load_input& input, const std::vector<given_val
   return source;
 }
 
-/// The launcher takes what its parent tells it, and reads neither environment nor files: its parent has
-/// judged those already.
-result<loaded_settings> load_for_launcher(const load_input& input, const std::vector<given_value>& flags) {
-  for (const auto& flag : flags)
-    for (std::string_view unfit : {"help", "version", "check-config", "config"})
-      if (flag.row->name == unfit)
-        return refusal(flag.place, "it does not go with -launcher");
-  if (find_given(flags, "state-dir") == nullptr)
-    return refusal("flag -launcher", "the state directory is missing; give -launcher -state-dir DIR");
-  loaded_settings loaded;
-  loaded.action = daemon_action::launcher;
-  decisive_places places;
-  if (auto ok = apply_source(flags, loaded.values, places); !ok)
-    return ok.failure();
-  if (auto ok = make_paths_absolute(input, loaded.values, places); !ok)
-    return ok.failure();
-  return loaded;
-}
-
 } // namespace
 
 load_input capture_input(int argc, const char* const* argv, const char* const* environment) {
@@ -280,8 +260,6 @@ result<loaded_settings> load_settings(const load_input& input) {
   loaded.action = *action;
   if (*action == daemon_action::help || *action == daemon_action::version)
     return loaded;
-  if (*action == daemon_action::launcher)
-    return load_for_launcher(input, *given_flags);
 
   const auto flags = resolve_aliases(*std::move(given_flags), loaded.warnings);
   const auto environment =

@@ -29,11 +29,11 @@ struct load_input {
 load_input capture_input(int argc, const char* const* argv, const char* const* environment);
 
 /// What the process was asked to do.
-enum class daemon_action : uint8_t { run, help, version, check_config, launcher };
+enum class daemon_action : uint8_t { run, help, version, check_config };
 
 /// The settings in force, and what the command line wants done with them.
 struct loaded_settings {
-  /// Only defaults when the action is help or version; for the launcher only state_dir and the log's.
+  /// Only defaults when the action is help or version.
   settings values;
   daemon_action action = daemon_action::run;
   /// Each a sentence for the log, said once: deprecated names, variables that nobody reads, readable secrets.

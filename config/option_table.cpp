@@ -117,6 +117,12 @@ private:
   std::vector<option_row> rows_;
 };
 
+/// Counts are shown as they are, not as sizes.
+template <auto Member>
+void show_count(option_row& row) {
+  row.show = [](const settings& values) { return std::to_string(values.*Member); };
+}
+
 void add_daemon_rows(table_builder& table) {
   using k = option_kind;
   table.add<parse_channel_name, &settings::channel_default>(
@@ -139,8 +145,48 @@ void add_daemon_rows(table_builder& table) {
       k::value, "drain-timeout", "daemon", "drain-timeout", "DURATION",
       "longest wait for running commands at the end, 0 for no limit; what still runs then goes on and is "
       "settled by the next daemon");
+  table.add<parse_running_max, &settings::running_max>(
+      k::value, "running-max", "daemon", "running-max", "N",
+      "most commands running at once over all channels, shared between them by their weights; 0 for no limit "
+      "but that of the machine and of the channels' workers");
+  table.add<parse_containment, &settings::containment>(
+      k::value, "containment", "daemon", "containment", "auto|cgroup|tag",
+      "how all processes of a command are kept together so that it can be ended as a whole; auto takes "
+      "cgroups where they can be had");
+  show_count<&settings::tasks_max>(table.add<parse_tasks_max, &settings::tasks_max>(
+      k::value, "tasks-max", "daemon", "tasks-max", "N",
+      "most tasks waiting in a channel that has no number of its own; more are refused"));
+  table.add<parse_recoveries_max, &settings::recoveries_max>(
+      k::value, "recoveries-max", "daemon", "recoveries-max", "N",
+      "attempts of one task that may be lost to crashes before it is dead, 0 to 1000");
   table.add<parse_switch, &settings::colorful_tty>(k::boolean, "colorful-tty", "daemon", "colorful-tty", "",
                                                    "colour the log on a terminal");
+}
+
+void add_retention_rows(table_builder& table) {
+  using k = option_kind;
+  table.add<parse_duration_ms, &settings::retention_age_ms>(
+      k::value, "retention-age", "retention", "age", "DURATION",
+      "finished and cancelled tasks are deleted, with their output, this long after their end; 0 keeps them");
+  table.add<parse_duration_ms, &settings::retention_dead_age_ms>(
+      k::value, "retention-dead-age", "retention", "dead-age", "DURATION",
+      "the same for dead ones, which wait for a person to retry them");
+  show_count<&settings::retention_count>(table.add<parse_kept_tasks, &settings::retention_count>(
+      k::value, "retention-count", "retention", "count", "N",
+      "ended tasks that are kept; beyond it the oldest are deleted; 0 keeps any number"));
+  table.add<parse_size, &settings::retention_bytes>(
+      k::value, "retention-bytes", "retention", "bytes", "SIZE",
+      "output of ended tasks that is kept; beyond it the oldest are deleted; 0 keeps any amount");
+}
+
+void add_output_rows(table_builder& table) {
+  using k = option_kind;
+  table.add<parse_output_head, &settings::output_head>(
+      k::value, "output-head", "output", "head", "SIZE",
+      "what is kept of the beginning of an attempt's output, up to 1G");
+  table.add<parse_output_tail, &settings::output_tail>(
+      k::value, "output-tail", "output", "tail", "SIZE",
+      "what is kept of its end; what lies between is counted and dropped");
 }
 
 void add_redis_rows(table_builder& table) {
@@ -234,10 +280,6 @@ void add_command_line_rows(table_builder& table) {
   table.add_special<parse_switch>(k::boolean, "help", "", "", "", "print this and leave").places = in_flags;
   table.add_special<parse_switch>(k::boolean, "version", "", "", "", "print the version and leave").places =
       in_flags;
-  table
-      .add_special<parse_switch>(k::boolean, "launcher", "", "", "",
-                                 "be the process that owns running commands; the daemon starts it itself")
-      .places = in_flags;
   auto& host = table.add_special<parse_redis_address>(k::value, "host", "", "", "HOST[:PORT]",
                                                       "deprecated name of redis-host");
   host.places = in_flags | in_environment;
@@ -255,6 +297,8 @@ const std::vector<option_row>& option_rows() {
   static const std::vector<option_row> rows = [] {
     table_builder table;
     add_daemon_rows(table);
+    add_retention_rows(table);
+    add_output_rows(table);
     add_redis_rows(table);
     add_http_rows(table);
     add_log_rows(table);

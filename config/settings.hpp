@@ -29,7 +29,32 @@ struct settings {
   std::string store = "embedded";
   /// Longest wait for running commands at shutdown, milliseconds; 0 waits without end.
   int64_t drain_timeout_ms = 0;
+  /// Most commands running at once over all channels, 0 to `running_max_max`; 0: as many as the machine and
+  /// the channels' workers allow.
+  uint32_t running_max = 0;
+  /// How process trees are kept together: "auto" (cgroups where they can be had), "cgroup" or "tag".
+  std::string containment = "auto";
+  /// Most tasks pending or delayed in a channel that does not say, from 1.
+  uint64_t tasks_max = 100'000'000;
+  /// A task whose attempts were lost to crashes more often than this is dead. 0 to 1000.
+  uint32_t recoveries_max = 3;
   bool colorful_tty = false;
+
+  // [retention]
+  /// Finished and cancelled tasks are deleted this long after their end, milliseconds; 0: not for their age.
+  int64_t retention_age_ms = 7LL * 86'400'000;
+  /// The same for dead ones.
+  int64_t retention_dead_age_ms = 30LL * 86'400'000;
+  /// Ended tasks beyond this number are deleted, the oldest first; 0: any number is kept.
+  uint64_t retention_count = 1'000'000;
+  /// Ended tasks are deleted, the oldest first, while their output is more than this, bytes; 0: no bound.
+  uint64_t retention_bytes = 1'073'741'824;
+
+  // [output]
+  /// What is kept of the beginning and of the end of an attempt's output, bytes; 0 (the end: 1) to
+  /// `output_part_max`.
+  uint64_t output_head = 1'048'576;
+  uint64_t output_tail = 1'048'576;
 
   // [redis]
   std::string redis_host = "127.0.0.1";

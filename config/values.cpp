@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
-#include <array>
-#include <limits>
 #include <netinet/in.h>
 #include <optional>
 
@@ -43,22 +41,6 @@ std::string_view trimmed(std::string_view text) {
   if (first == std::string_view::npos)
     return {};
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
-/// Digits only; nothing on anything else or on overflow of `high`.
-std::optional<uint64_t> whole_number(std::string_view text, uint64_t high) {
-  if (text.empty())
-    return std::nullopt;
-  uint64_t number = 0;
-  for (char c : text) {
-    if (!is_digit(c))
-      return std::nullopt;
-    const auto digit = static_cast<uint64_t>(c - '0');
-    if (number > (high - digit) / 10 || digit > high)
-      return std::nullopt;
-    number = number * 10 + digit;
-  }
-  return number;
 }
 
 bool is_ipv4(std::string_view text) {
@@ -144,107 +126,9 @@ result<bool> parse_switch(std::string_view text) {
   return allowed("give true or false (also 1, 0, yes, no, on, off)");
 }
 
-result<int64_t> parse_duration_ms(std::string_view text) {
-  const error refusal = allowed("give a duration such as 500ms, 10s, 5m, 2h, 1d or a number of seconds, 0 to "
-                                "3653d");
-  struct unit {
-    std::string_view suffix;
-    int64_t ms;
-  };
-  // "ms" stands before "m" and "s": the first suffix that fits is taken.
-  constexpr std::array<unit, 5> units{
-      {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
-  int64_t unit_ms = 1'000;
-  for (const auto& candidate : units) {
-    if (text.size() > candidate.suffix.size() &&
-        text.substr(text.size() - candidate.suffix.size()) == candidate.suffix) {
-      unit_ms = candidate.ms;
-      text.remove_suffix(candidate.suffix.size());
-      break;
-    }
-  }
-  const size_t point = text.find('.');
-  const auto whole = whole_number(text.substr(0, point), static_cast<uint64_t>(duration_ms_max));
-  if (!whole || *whole > static_cast<uint64_t>(duration_ms_max / unit_ms))
-    return refusal;
-  int64_t total_ms = static_cast<int64_t>(*whole) * unit_ms;
-  if (point != std::string_view::npos) {
-    const std::string_view digits = text.substr(point + 1);
-    // Nine digits are exact in 64 bits even for days, and finer than any millisecond.
-    constexpr size_t digits_max = 9;
-    const auto fraction = whole_number(digits, 999'999'999);
-    if (digits.size() > digits_max || !fraction)
-      return refusal;
-    int64_t scale = 1;
-    for (size_t i = 0; i < digits.size(); ++i)
-      scale *= 10;
-    total_ms += (static_cast<int64_t>(*fraction) * unit_ms + scale - 1) / scale;
-  }
-  if (total_ms > duration_ms_max)
-    return refusal;
-  return total_ms;
-}
-
-std::string format_duration(int64_t duration_ms) {
-  constexpr int64_t day_ms = 86'400'000;
-  constexpr int64_t hour_ms = 3'600'000;
-  constexpr int64_t minute_ms = 60'000;
-  constexpr int64_t second_ms = 1'000;
-  if (duration_ms == 0)
-    return "0";
-  if (duration_ms % day_ms == 0)
-    return std::to_string(duration_ms / day_ms) + "d";
-  if (duration_ms % hour_ms == 0)
-    return std::to_string(duration_ms / hour_ms) + "h";
-  if (duration_ms % minute_ms == 0)
-    return std::to_string(duration_ms / minute_ms) + "m";
-  if (duration_ms % second_ms == 0)
-    return std::to_string(duration_ms / second_ms) + "s";
-  return std::to_string(duration_ms) + "ms";
-}
-
-std::string format_size(uint64_t bytes) {
-  constexpr uint64_t giga = 1'073'741'824;
-  constexpr uint64_t mega = 1'048'576;
-  constexpr uint64_t kilo = 1'024;
-  if (bytes != 0 && bytes % giga == 0)
-    return std::to_string(bytes / giga) + "G";
-  if (bytes != 0 && bytes % mega == 0)
-    return std::to_string(bytes / mega) + "M";
-  if (bytes != 0 && bytes % kilo == 0)
-    return std::to_string(bytes / kilo) + "k";
-  return std::to_string(bytes);
-}
-
 std::string format_host_port(std::string_view host, uint16_t port) {
   const bool brackets = host.find(':') != std::string_view::npos;
   return (brackets ? "[" : "") + std::string(host) + (brackets ? "]:" : ":") + std::to_string(port);
-}
-
-result<uint64_t> parse_size(std::string_view text) {
-  constexpr auto high = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-  uint64_t factor = 1;
-  if (!text.empty() && !is_digit(text.back())) {
-    switch (text.back()) {
-    case 'k':
-    case 'K':
-      factor = 1'024;
-      break;
-    case 'M':
-      factor = 1'048'576;
-      break;
-    case 'G':
-      factor = 1'073'741'824;
-      break;
-    default:
-      factor = 0;
-    }
-    text.remove_suffix(1);
-  }
-  const auto number = whole_number(text, high);
-  if (factor == 0 || !number || *number > high / factor)
-    return allowed("give a number of bytes, or one with k, M or G such as 512k or 1M");
-  return *number * factor;
 }
 
 result<uint64_t> parse_body_size(std::string_view text) {
@@ -255,7 +139,7 @@ result<uint64_t> parse_body_size(std::string_view text) {
 }
 
 result<uint32_t> parse_number(std::string_view text, uint32_t low, uint32_t high) {
-  const auto number = whole_number(text, high);
+  const auto number = parse_digits(text, high);
   if (!number || *number < low)
     return allowed("give a whole number from " + std::to_string(low) + " to " + std::to_string(high));
   return static_cast<uint32_t>(*number);
@@ -267,6 +151,55 @@ result<uint32_t> parse_concurrent(std::string_view text) {
 
 result<uint32_t> parse_worker(std::string_view text) {
   return parse_number(text, 0, worker_max);
+}
+
+result<uint32_t> parse_running_max(std::string_view text) {
+  return parse_number(text, 0, running_max_max);
+}
+
+result<uint32_t> parse_recoveries_max(std::string_view text) {
+  return parse_number(text, 0, recoveries_max_max);
+}
+
+result<uint64_t> parse_tasks_max(std::string_view text) {
+  const auto number = parse_digits(text, task_count_max);
+  if (!number || *number == 0)
+    return allowed("give a whole number from 1 to " + std::to_string(task_count_max));
+  return *number;
+}
+
+result<uint64_t> parse_kept_tasks(std::string_view text) {
+  const auto number = parse_digits(text, task_count_max);
+  if (!number)
+    return allowed("give a whole number from 0 to " + std::to_string(task_count_max));
+  return *number;
+}
+
+result<uint64_t> parse_output_head(std::string_view text) {
+  auto size = parse_size(text);
+  if (!size || *size > output_part_max)
+    return allowed("give 0 to 1G, in bytes or with k, M or G");
+  return size;
+}
+
+result<uint64_t> parse_output_tail(std::string_view text) {
+  auto size = parse_size(text);
+  if (!size || *size < 1 || *size > output_part_max)
+    return allowed("give 1 to 1G, in bytes or with k, M or G");
+  return size;
+}
+
+result<uint32_t> parse_weight(std::string_view text) {
+  return parse_number(text, 1, weight_max);
+}
+
+result<distinct_mode> parse_distinct(std::string_view text) {
+  if (const auto mode = parse_distinct_mode(text))
+    return *mode;
+  const auto on = parse_switch(text);
+  if (!on)
+    return allowed("give true (until-finished), false (off) or while-pending");
+  return *on ? distinct_mode::until_finished : distinct_mode::off;
 }
 
 result<uint32_t> parse_redis_db(std::string_view text) {
@@ -289,7 +222,7 @@ result<host_port> parse_redis_address(std::string_view text) {
     return refusal;
   }
   if (parts->port) {
-    const auto port = whole_number(*parts->port, 65'535);
+    const auto port = parse_digits(*parts->port, 65'535);
     if (!port || *port == 0)
       return refusal;
     address.port = static_cast<uint16_t>(*port);
@@ -303,7 +236,7 @@ result<host_port> parse_listen_address(std::string_view text) {
   const auto parts = split_host_port(text);
   if (!parts || !parts->port)
     return refusal;
-  const auto port = whole_number(*parts->port, 65'535);
+  const auto port = parse_digits(*parts->port, 65'535);
   if (!port)
     return refusal;
   host_port address{std::string(parts->host), static_cast<uint16_t>(*port)};
@@ -351,14 +284,14 @@ result<std::vector<std::string>> parse_intake_keys(std::string_view text) {
   auto keys = split_list(text);
   if (!keys)
     return keys;
-  constexpr size_t key_length_max = 512;
+  constexpr size_t intake_key_length_max = 512;
   for (auto key = keys->begin(); key != keys->end(); ++key) {
     // The intake writes these itself: reading them back would run what it has put aside.
     if (*key == "task:prepare:rejected" || key->find("}:taken:") != std::string::npos)
       return allowed(
           "give keys of lists that others push to; task:prepare:rejected and {KEY}:taken:… are written "
           "by the intake itself");
-    if (key->size() > key_length_max || has_nul(*key))
+    if (key->size() > intake_key_length_max || has_nul(*key))
       return allowed("give keys of 1 to 512 bytes");
     if (std::find(keys->begin(), key, *key) != key)
       return allowed("give each key once");
@@ -389,6 +322,10 @@ result<std::string> parse_channel_name(std::string_view text) {
   if (!is_valid_name(text))
     return allowed("give a channel name: 1 to 128 of A-Z a-z 0-9 . _ : -");
   return std::string(text);
+}
+
+result<std::string> parse_containment(std::string_view text) {
+  return one_of(text, {"auto", "cgroup", "tag"}, "give auto, cgroup or tag");
 }
 
 result<std::string> parse_store(std::string_view text) {

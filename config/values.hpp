@@ -2,6 +2,8 @@
 // Pure functions from text to value; the message of a failure says what is allowed, never what was given.
 #pragma once
 
+#include "services/domain/channel.hpp"
+#include "services/domain/quantities.hpp"
 #include "services/domain/result.hpp"
 
 #include <cstdint>
@@ -11,13 +13,15 @@
 
 namespace task_runner {
 
-/// The longest duration accepted, milliseconds: ten years.
-constexpr int64_t duration_ms_max = 3'653LL * 86'400'000;
-
 /// The largest request body that may be configured, bytes. It is held in memory once per request.
 constexpr uint64_t body_bytes_max = 64ULL * 1'048'576;
 /// The smallest one, bytes: enough for any of the documented requests with a short command.
 constexpr uint64_t body_bytes_min = 1'024;
+
+/// The largest `running-max`, `recoveries-max`, and part of an attempt's output (bytes).
+constexpr uint32_t running_max_max = 100'000;
+constexpr uint32_t recoveries_max_max = 1'000;
+constexpr uint64_t output_part_max = 1'073'741'824;
 
 /// Most entries of a list setting (intake-key, allow-host).
 constexpr size_t list_length_max = 64;
@@ -36,19 +40,10 @@ struct host_port {
 /// `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off`.
 result<bool> parse_switch(std::string_view text);
 
-/// `500ms`, `10s`, `5m`, `2h`, `1d`, or a plain number of seconds; decimals are allowed. In milliseconds,
-/// rounded up, so that only a zero becomes zero. 0 to `duration_ms_max`.
-result<int64_t> parse_duration_ms(std::string_view text);
-
-/// Bytes, or a whole number with `k`, `M` or `G` (powers of 1024). Fails past 2^63-1.
-result<uint64_t> parse_size(std::string_view text);
-
 /// parse_size within `body_bytes_min` and `body_bytes_max`.
 result<uint64_t> parse_body_size(std::string_view text);
 
-/// The shortest text that parse_duration_ms, parse_size and the address parsers read back as the same value.
-std::string format_duration(int64_t duration_ms);
-std::string format_size(uint64_t bytes);
+/// The shortest text that the address parsers read back as the same value.
 std::string format_host_port(std::string_view host, uint16_t port);
 
 /// A whole decimal number without sign, `low` to `high`.
@@ -59,6 +54,29 @@ result<uint32_t> parse_concurrent(std::string_view text);
 
 /// Workers of a channel: 0 (follow `concurrent`) to `worker_max`.
 result<uint32_t> parse_worker(std::string_view text);
+
+/// 0 to `running_max_max`.
+result<uint32_t> parse_running_max(std::string_view text);
+
+/// 0 to `recoveries_max_max`.
+result<uint32_t> parse_recoveries_max(std::string_view text);
+
+/// Tasks that a channel may hold: 1 to `task_count_max`.
+result<uint64_t> parse_tasks_max(std::string_view text);
+
+/// Ended tasks to keep: 0 (any number) to `task_count_max`.
+result<uint64_t> parse_kept_tasks(std::string_view text);
+
+/// parse_size, 0 to `output_part_max` for what is kept of the beginning, from 1 for the end: where nothing is
+/// kept of the beginning either, what was left out is still told.
+result<uint64_t> parse_output_head(std::string_view text);
+result<uint64_t> parse_output_tail(std::string_view text);
+
+/// A channel's share: 1 to `weight_max`.
+result<uint32_t> parse_weight(std::string_view text);
+
+/// A dedup mode by its name, or what parse_switch takes.
+result<distinct_mode> parse_distinct(std::string_view text);
 
 /// 0 to 15.
 result<uint32_t> parse_redis_db(std::string_view text);
@@ -85,6 +103,7 @@ result<std::vector<std::string>> parse_intake_keys(std::string_view text);
 result<std::vector<std::string>> parse_allow_hosts(std::string_view text);
 
 result<std::string> parse_channel_name(std::string_view text);
+result<std::string> parse_containment(std::string_view text);
 result<std::string> parse_store(std::string_view text);
 result<std::string> parse_log_level(std::string_view text);
 result<std::string> parse_log_format(std::string_view text);

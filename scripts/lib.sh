@@ -9,10 +9,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
 
 # Settings of a real daemon in the caller's environment shall not leak into demonstrations, builds and tests.
-# TASK_RUNNER_SEED and TASK_RUNNER_SEEDS belong to the simulation and stay.
+# Those that belong to the simulation and to the crash harness stay.
 while IFS= read -r variable; do
   case $variable in
-  TASK_RUNNER_SEED | TASK_RUNNER_SEEDS) ;;
+  TASK_RUNNER_SEED | TASK_RUNNER_SEEDS | TASK_RUNNER_CRASH_CYCLES | TASK_RUNNER_CRASH_KEEP) ;;
   TASK_RUNNER_*) unset "$variable" ;;
   esac
 done < <(compgen -e)

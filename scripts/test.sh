@@ -5,7 +5,8 @@
 #   --preset NAME  test the build of that preset (release, debug, asan, tsan) instead of release
 #   --sanitize     instead: unit, property, actor, contract and service tests under AddressSanitizer and
 #                  UBSan, then the test programs without CAF and Pistache under ThreadSanitizer
-#   --long         afterwards a long run of the simulation: 100,000 histories, with --sanitize 10,000
+#   --long         afterwards a long run of the simulation: 100,000 histories, with --sanitize 10,000; and,
+#                  without --sanitize, 2,000 kill cycles of the crash harness
 #
 # Everything else goes to ctest: -L unit runs the tests with that label, -R TEXT those with that name, -N lists.
 # The tests start their own daemons and Redis servers, on free ports and in directories of their own; whatever
@@ -19,6 +20,7 @@ readonly thread_sanitized=(test-domain test-wire test-config test-os test-queue-
 # What a few minutes allow; ctest's time limits are no place for it.
 readonly long_histories=100000
 readonly long_histories_sanitized=10000
+readonly long_crash_cycles=2000
 
 preset=release
 sanitize=no
@@ -35,7 +37,7 @@ while [[ $# -gt 0 ]]; do
   --sanitize) sanitize=yes ;;
   --long) long=yes ;;
   -h | --help)
-    sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
     exit 0
     ;;
   *) arguments+=("$1") ;;
@@ -73,6 +75,13 @@ simulate() {
   TASK_RUNNER_SEEDS=$2 "$(build_directory "$1")/test-queue-core" </dev/null
 }
 
+# kill_cycles PRESET COUNT: so often kill -9 of a real daemon, its launcher or its Redis; it prints its seed.
+kill_cycles() {
+  [[ $long == yes ]] || return 0
+  say "Killing the daemon, its launcher and Redis $2 times ($1)"
+  TASK_RUNNER_CRASH_CYCLES=$2 "$(build_directory "$1")/test-crash" '[cycles]' </dev/null
+}
+
 test_preset() {
   say "Building ($1)"
   configure "$1" on
@@ -100,18 +109,19 @@ test_sanitized() {
     --parallel "$(job_count)" -L "$labels" -E NOT_BUILT "$@" </dev/null
 }
 
-# test_programs PRESET: all of them but the one that runs whole daemons.
+# test_programs PRESET: all of them but those that run whole daemons.
 test_programs() {
-  sed -nE 's/^build (test-[a-z0-9-]+): CXX_EXECUTABLE_LINKER.*/\1/p' "$(build_directory "$1")/build.ninja" | grep -vx test-e2e
+  sed -nE 's/^build (test-[a-z0-9-]+): CXX_EXECUTABLE_LINKER.*/\1/p' "$(build_directory "$1")/build.ninja" | grep -vxE 'test-(e2e|crash)'
 }
 
 "$root/scripts/install-packages" build test
 if [[ $sanitize == no ]]; then
   test_preset "$preset" "${arguments[@]}"
   simulate "$preset" "$long_histories"
+  kill_cycles "$preset" "$long_crash_cycles"
 else
   # Sanitizers make the simulation several times slower, and it has a time limit.
-  export TASK_RUNNER_SEEDS=${TASK_RUNNER_SEEDS:-500}
+  export TASK_RUNNER_SEEDS=${TASK_RUNNER_SEEDS:-2000}
   configure asan on
   mapfile -t programs < <(test_programs asan)
   configure tsan on

@@ -1,30 +1,12 @@
-// Rendering of the API's answers.
+// Rendering of /status, and of pushes.
 #include "actors/gateway/render.hpp"
 
+#include "actors/gateway/render_parts.hpp"
 #include "services/domain/time_text.hpp"
 
 namespace task_runner {
 
 namespace {
-
-void write_time(json_writer& json, std::string_view name, wall_time_ms time_ms) {
-  json.key(name);
-  if (time_ms == 0)
-    json.null();
-  else
-    json.value(format_time(time_ms));
-}
-
-void write_outcome(json_writer& json, const outcome& how) {
-  json.begin_object().member("kind", to_string(how.kind));
-  if (how.kind == outcome_kind::exited)
-    json.member("code", how.code);
-  if (how.kind == outcome_kind::signalled)
-    json.member("signal", how.code);
-  if (!how.error.empty())
-    json.member("error", how.error);
-  json.end_object();
-}
 
 void write_status_task(json_writer& json, const task& value) {
   json.begin_object()
@@ -52,15 +34,11 @@ void write_channel(json_writer& json, const channel_status& channel, size_t& byt
     bytes_left -= value.name.size();
     write_status_task(json, value);
   }
-  json.end_array()
-      .member("count", counts.pending + counts.delayed + counts.running)
-      .member("pending", counts.pending)
-      .member("delayed", counts.delayed)
-      .member("running", counts.running)
-      .member("finished", counts.finished)
-      .member("dead", counts.dead)
-      .member("duplicates", counts.duplicates)
-      .member("distinct", channel.distinct)
+  json.end_array().member("count", unfinished(counts));
+  write_counts(json, counts);
+  json.member("distinct", channel.record.distinct != distinct_mode::off)
+      .member("distinct_mode", to_string(channel.record.distinct))
+      .member("paused", channel.record.paused)
       .member("worker", channel.worker);
   if (truncated)
     json.member("truncated", true);
@@ -69,7 +47,41 @@ void write_channel(json_writer& json, const channel_status& channel, size_t& byt
   json.end_object();
 }
 
+/// The actors of a channel are called KIND:CHANNEL.
+bool belongs_to(const actor_probe& probe, std::string_view channel) {
+  const std::string_view name = probe.name();
+  return name.size() == probe.kind().size() + 1 + channel.size() &&
+         name.substr(probe.kind().size() + 1) == channel;
+}
+
 } // namespace
+
+void write_time(json_writer& json, std::string_view name, wall_time_ms time_ms) {
+  json.key(name);
+  if (time_ms == 0)
+    json.null();
+  else
+    json.value(format_time(time_ms));
+}
+
+uint64_t unfinished(const queue_counts& counts) {
+  return counts.pending + counts.held + counts.delayed + counts.running;
+}
+
+void write_counts(json_writer& json, const queue_counts& counts) {
+  json.member("pending", counts.pending + counts.held)
+      .member("held", counts.held)
+      .member("delayed", counts.delayed)
+      .member("running", counts.running)
+      .member("finished", counts.finished)
+      .member("dead", counts.dead)
+      .member("cancelled", counts.cancelled)
+      .member("expired", counts.expired)
+      .member("retried", counts.retried)
+      .member("lost", counts.lost)
+      .member("duplicates", counts.duplicates)
+      .member("repairs", counts.repairs);
+}
 
 std::string render_push(const push_reply& reply) {
   std::string text;
@@ -103,11 +115,14 @@ std::string render_channel(const channel_status& channel) {
   return text;
 }
 
-std::string render_actors(const std::vector<std::shared_ptr<const actor_probe>>& probes) {
+std::string render_actors(const std::vector<std::shared_ptr<const actor_probe>>& probes,
+                          std::string_view channel) {
   std::string text;
   json_writer json(text);
   json.begin_array();
   for (const auto& probe : probes) {
+    if (!channel.empty() && !belongs_to(*probe, channel))
+      continue;
     json.begin_object()
         .member("name", probe->name())
         .member("kind", probe->kind())
@@ -122,38 +137,6 @@ std::string render_actors(const std::vector<std::shared_ptr<const actor_probe>>&
     json.end_object();
   }
   json.end_array();
-  return text;
-}
-
-std::string render_task(const task& value) {
-  std::string text;
-  json_writer json(text);
-  json.begin_object().member("id", value.id).member("channel", value.channel).member("task_name", value.name);
-  json.key("command");
-  if (value.command.argv.empty()) {
-    json.value(value.line());
-  } else {
-    json.begin_object().member("name", value.command.argv.front()).key("args").begin_array();
-    for (size_t i = 1; i < value.command.argv.size(); ++i)
-      json.value(value.command.argv[i]);
-    json.end_array().end_object();
-  }
-  json.member("state", to_string(value.state)).member("attempt", value.attempt);
-  json.key("outcome");
-  if (value.last_outcome)
-    write_outcome(json, *value.last_outcome);
-  else
-    json.null();
-  write_time(json, "created_at", value.created_at_ms);
-  write_time(json, "execute_at", value.not_before_ms);
-  write_time(json, "started_at", value.started_at_ms);
-  write_time(json, "ended_at", value.ended_at_ms);
-  json.key("duration_s");
-  if (value.ended_at_ms != 0 && value.started_at_ms != 0)
-    json.value(static_cast<double>(value.ended_at_ms - value.started_at_ms) / 1000.0);
-  else
-    json.null();
-  json.end_object();
   return text;
 }
 

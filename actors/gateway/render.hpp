@@ -1,4 +1,4 @@
-// What the API's answers look like: tasks, channels, actors and the daemon as JSON.
+// What the API's answers look like: pushes, tasks, channels and actors as JSON.
 // Rendering only; the handlers fetch what is shown.
 #pragma once
 
@@ -8,12 +8,16 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace task_runner {
 
 /// Most bytes of task names in one /status; what is beyond is counted, not listed.
 constexpr size_t status_bytes_max = 4'194'304;
+
+/// A listing ends its page behind the task with which it has this many bytes.
+constexpr size_t page_bytes_max = 1'048'576;
 
 /// `{"task_name":S,"result":B,"task_id":S}`
 std::string render_push(const push_reply& reply);
@@ -24,10 +28,38 @@ std::string render_channels(const std::vector<channel_status>& channels);
 /// `{"tasks":[…],"count":N,…}`
 std::string render_channel(const channel_status& channel);
 
-/// `[{"name":S,"kind":S,"mailbox_depth":N,"handled":{KIND:N},"restarts":N,"busy_since":TIME or null},…]`
-std::string render_actors(const std::vector<std::shared_ptr<const actor_probe>>& probes);
+/// `[{"name":S,"kind":S,"mailbox_depth":N,"handled":{KIND:N},"restarts":N,"busy_since":TIME or null},…]`;
+/// only those of `channel` unless that is empty.
+std::string render_actors(const std::vector<std::shared_ptr<const actor_probe>>& probes,
+                          std::string_view channel = {});
 
-/// One task as `GET /api/v1/tasks/{id}` has it.
-std::string render_task(const task& value);
+/// One task as `GET /api/v1/tasks/{id}` has it, with its earlier attempts.
+std::string render_task(const task& value, const std::vector<attempt_record>& attempts);
+
+/// `{"items":[…],"next":CURSOR or null}`; tasks without their attempts and options.
+std::string render_page(const task_page& page);
+
+/// `{"matched":N,"done":N,"more":B,"refused":[{"id":S,"status_code":N,"reason":S},…]}`
+std::string render_bulk(const tasks_reply& reply);
+
+/// A channel as a resource: name, state, settings as PATCH takes them, workers in force, counts.
+std::string render_channel_resource(const channel_status& channel);
+
+/// `{"items":[…],"next":null}`
+std::string render_channel_list(const std::vector<channel_status>& channels);
+
+// -- the shapes of the predecessor's later paths ---------------------------------------
+
+/// `{"task_id":S,"task_name":S,"command":{"name":S,"args":[…] or null},"channel":S,"status":S,…}`
+std::string render_old_task(const task& value);
+
+/// `{TASK_ID:{…},…}`
+std::string render_old_tasks(const std::vector<task>& tasks);
+
+/// `{"tasks":[…],"count":N}`
+std::string render_old_channel(const channel_status& channel);
+
+/// `{CHANNEL:{"tasks":[…],"count":N},…}`
+std::string render_old_channels(const std::vector<channel_status>& channels);
 
 } // namespace task_runner

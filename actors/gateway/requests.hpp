@@ -1,23 +1,65 @@
-// From decoded HTTP requests to what the actors understand: push items and channel requests.
-// Forms and JSON bodies end in the same decoder, so that a member means the same in both.
+// From decoded HTTP requests to what the actors understand: push items, channel and task requests.
+// Forms and JSON bodies end in the same decoders, so that a member means the same in both.
 #pragma once
 
 #include "actors/messages.hpp"
 #include "services/domain/push.hpp"
 #include "services/http/http_message.hpp"
+#include "services/wire/channel_members.hpp"
+#include "services/wire/flat_object.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace task_runner {
 
-/// The body of POST /push: a form or a JSON object with task, channel, command, args, delay, id, execute_at.
+/// The body of a push: a form or a JSON object with what services/wire/push_json.hpp reads. In a form the
+/// task options are fields of their own: `timeout=5m`, `env=NAME=VALUE` (repeatable), `limits.memory=64M`.
 result<push_item> decode_push(const http_request& request);
 
-/// The body of POST /queue: name, distinct, worker (0 follows the daemon's default).
+/// The body of POST /queue: name, distinct, worker (0 follows the daemon's default) and whatever a channel
+/// can be made with; other members are ignored.
+result<create_channel> decode_queue(const http_request& request);
+
+/// The body of POST /api/v1/channels: `name` and settings. `worker` 0 accepts tasks and runs none.
 result<create_channel> decode_create_channel(const http_request& request);
+
+/// The body of PATCH /api/v1/channels/{c}: what is given changes, what is null goes back to its default.
+result<change_channel> decode_change_channel(const http_request& request);
+
+/// The body of a verb on a channel; `wait_s` for drain, 0 to `drain_wait_max_ms`.
+result<act_on_channel> decode_channel_action(const http_request& request, channel_verb verb);
+
+/// `force` in the query of a DELETE.
+result<bool> decode_force(const http_request& request);
+
+/// The query of GET /api/v1/tasks: filter, `limit`, `cursor`.
+result<list_tasks> decode_list(const http_request& request);
+
+/// The body of a verb on one task: `grace_s` for cancel, `signal` for signal.
+result<act_on_task> decode_task_action(const http_request& request, task_verb verb);
+
+/// The body of a verb on all tasks that match: filter, `dry_run`, `limit`, `all`, and what the verb takes. An
+/// empty filter is refused without `all`.
+result<act_on_tasks> decode_bulk_action(const http_request& request, task_verb verb);
+
+/// The body of POST /api/v1/stop: `now`.
+result<bool> decode_stop(const http_request& request);
+
+/// Where a listing goes on: opaque text for clients.
+std::string encode_cursor(uint64_t sequence);
 
 /// `limit` of a listing: 1 to `limit_max`, `otherwise` when it is not given.
 result<uint32_t> decode_limit(const http_request& request, uint32_t otherwise, uint32_t limit_max);
 
 /// A whole number of 0 to 2^63-1 from the query, `otherwise` when it is not given.
 result<uint64_t> decode_number(const http_request& request, std::string_view name, uint64_t otherwise);
+
+/// The body as names and plain values, whether it is JSON or a form.
+result<flat_object> read_body(const http_request& request, bool with_options);
+
+/// The query as names and texts.
+flat_object read_query(const http_request& request);
 
 } // namespace task_runner

@@ -62,6 +62,14 @@ result<void> check_push(const push_item& item) {
     return error{error_code::out_of_range, "the delay is out of range; give 0 to 316224000 seconds"};
   if (item.not_before_ms < 0 || item.not_before_ms > 253'402'300'799'999)
     return error{error_code::out_of_range, "the moment to execute at is out of range; give Unix seconds"};
+  if (item.distinct_key.size() > key_length_max)
+    return error{error_code::too_large, "distinct_key has " + std::to_string(item.distinct_key.size()) +
+                                            " bytes; at most " + std::to_string(key_length_max) +
+                                            " are accepted"};
+  if (auto ok = check_text("distinct_key", item.distinct_key); !ok)
+    return ok;
+  if (auto ok = check_task_options(item.options); !ok)
+    return ok;
   return {};
 }
 

@@ -34,6 +34,9 @@ struct push_item {
   double delay_s = 0;
   /// The moment before which it may not start; 0 means at once.
   wall_time_ms not_before_ms = 0;
+  task_options options;
+  /// What makes it the same as another, instead of its command; empty: the command decides.
+  std::string distinct_key;
   std::optional<push_origin> origin;
 };
 
@@ -52,7 +55,7 @@ struct push_reply {
 using push_completion = std::function<void(std::vector<push_reply>)>;
 
 /// Checks one item against the rules that hold for every source: a name or command, valid text, lengths, a
-/// valid id and channel name, a delay of 0 to ten years.
+/// valid id and channel name, a delay of 0 to ten years, options within their ranges.
 result<void> check_push(const push_item& item);
 
 } // namespace task_runner

@@ -2,7 +2,10 @@
 // Plain values without behaviour; queue_core decides, stores keep, the launcher runs.
 #pragma once
 
+#include "services/domain/task_options.hpp"
+
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,8 +17,9 @@ namespace task_runner {
 using wall_time_ms = int64_t;
 
 /// The states of a task. The numbers are stored: never renumber.
-/// pending -> running -> finished | dead; delayed -> pending; a lost attempt goes back to pending.
-/// finished, dead and cancelled are terminal.
+/// pending -> running -> finished | dead | cancelled; delayed -> pending; pending and delayed -> cancelled. A
+/// failed attempt with attempts left goes to delayed, a lost one back to pending. finished, dead and
+/// cancelled are terminal; a person may turn dead and cancelled into pending again.
 enum class task_state : uint8_t {
   pending = 0,
   delayed = 1,
@@ -79,25 +83,58 @@ struct task {
   /// What the task is called; the command line as well when `command` is empty.
   std::string name;
   task_command command;
-  /// What makes two tasks of a distinct channel the same; empty in a channel that is not distinct.
+  /// What makes two tasks of a distinct channel the same; empty when nothing does, or when the record has
+  /// been released before the task's end.
   std::string distinct_key;
+  /// Whether the record is released when the task's first attempt starts, instead of at its end.
+  bool distinct_while_pending = false;
+  /// What the task itself says; null: nothing. Its channel's defaults are joined when an attempt starts or
+  /// ends.
+  std::shared_ptr<const task_options> options;
+  /// Higher first; resolved from task and channel when it was pushed, as are the next three.
+  int32_t priority = 0;
+  /// Tasks of a channel with the same key share a limit; empty: none.
+  std::string concurrency_key;
+  /// How many of them may be pending in line or running at once; 1 or more where there is a key.
+  uint32_t concurrency_max = 0;
+  /// Cancelled when its first attempt has not started by then; 0: never.
+  wall_time_ms expires_at_ms = 0;
   task_state state = task_state::pending;
+  /// Pending, but out of line until a task with the same concurrency key has ended. Kept by the store.
+  bool held = false;
+  /// Somebody asked for its end while it was running: it is not run again, however the attempt ends.
+  bool cancel_requested = false;
   /// The running or last attempt, counted from 1; 0 before the first.
   uint32_t attempt = 0;
-  /// How many of the attempts were lost to a crash.
+  /// How many of the attempts since the last retry by a person were lost to a crash.
   uint32_t recoveries = 0;
+  /// The attempts before the last retry by a person; they do not count against `max_attempts`.
+  uint32_t attempts_before = 0;
   /// Place in the order of acceptance, given by the store when the task is inserted; 0 before.
   uint64_t sequence = 0;
   wall_time_ms created_at_ms = 0;
   /// Not to be started before this moment; 0 means at once.
   wall_time_ms not_before_ms = 0;
+  /// Whether `not_before_ms` came of a pause (a delay, a backoff) and moves along when the clock is set.
+  bool delay_is_relative = false;
   /// Start of the running or last attempt.
   wall_time_ms started_at_ms = 0;
   wall_time_ms ended_at_ms = 0;
   std::optional<outcome> last_outcome;
+  /// All bytes that the last attempt wrote, kept or not.
+  uint64_t output_bytes = 0;
 
   /// The command line to run when `command.argv` is empty.
   const std::string& line() const noexcept { return command.line.empty() ? name : command.line; }
+};
+
+/// One attempt that has ended, as the history keeps it.
+struct attempt_record {
+  uint32_t attempt = 0;
+  wall_time_ms started_at_ms = 0;
+  wall_time_ms ended_at_ms = 0;
+  outcome how;
+  uint64_t output_bytes = 0;
 };
 
 /// Names one run of a task; `attempt` fences whoever still speaks for an earlier run.

@@ -27,6 +27,9 @@ constexpr uint32_t threads_max = 64;
 /// Descriptors that connections leave to the rest of the daemon.
 constexpr uint64_t spare_descriptors = 128;
 
+/// Where that would leave connections less than this part of a low limit, they get this part.
+constexpr uint64_t least_part = 4;
+
 /// Even a tiny limit on open files leaves the server this many connections.
 constexpr uint32_t connections_min = 16;
 
@@ -82,7 +85,8 @@ uint32_t connections_that_fit(uint32_t wanted) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
     return wanted;
-  const uint64_t room = limit.rlim_cur > spare_descriptors ? limit.rlim_cur - spare_descriptors : 0;
+  const uint64_t spared = limit.rlim_cur > spare_descriptors ? limit.rlim_cur - spare_descriptors : 0;
+  const uint64_t room = std::max<uint64_t>(spared, limit.rlim_cur / least_part);
   const auto fitting = static_cast<uint32_t>(std::clamp<uint64_t>(room, connections_min, UINT32_MAX));
   return std::min(wanted, fitting);
 }
@@ -197,6 +201,10 @@ private:
               "cannot listen on " + address +
                   ": the address is in use; stop what uses it (another daemon?) or choose "
                   "another address"};
+    for (const int shortage : {EMFILE, ENFILE, EAGAIN, ENOMEM, ENOBUFS})
+      if (reason.find(std::strerror(shortage)) != std::string_view::npos)
+        return {error_code::unavailable, "cannot listen on " + address + ": " + std::string(reason) +
+                                             "; look at the limits on memory, processes and open files"};
     return {error_code::invalid_argument, "cannot listen on " + address + ": " + std::string(reason) +
                                               "; expected an address of this machine and a port one may use"};
   }

@@ -23,6 +23,9 @@ public:
     }
   }
 
+  /// One byte, 0 or 1.
+  void flag(bool value) { bytes_.push_back(value ? '\1' : '\0'); }
+
   /// A 32-bit length, then the bytes.
   void text(std::string_view value) {
     number(static_cast<uint32_t>(value.size()));
@@ -57,6 +60,13 @@ public:
       value |= static_cast<uint64_t>(static_cast<unsigned char>(rest_[i])) << (8U * i);
     rest_.remove_prefix(sizeof(Integer));
     return static_cast<Integer>(static_cast<std::make_unsigned_t<Integer>>(value));
+  }
+
+  /// One byte; anything but 0 and 1 counts as damage.
+  bool flag() noexcept {
+    const auto value = number<uint8_t>();
+    ok_ = ok_ && value <= 1;
+    return ok_ && value == 1;
   }
 
   /// Text of at most `length_max` bytes; longer counts as damage.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace task_runner::launcher {
 namespace {
@@ -56,14 +57,47 @@ command_environment::command_environment(std::string_view bytes, const std::stri
     entries_.push_back("PWD=" + working_directory);
 }
 
-char* const* command_environment::for_attempt(const attempt_start& attempt) {
+const std::optional<std::string>& command_environment::search_path_for(const attempt_start& attempt) {
+  const auto& variables = attempt.environment.variables;
+  const auto own = std::find_if(variables.rbegin(), variables.rend(),
+                                [](const auto& variable) { return variable.first == "PATH"; });
+  if (own == variables.rend())
+    return search_path_;
+  attempt_search_path_ = own->second;
+  return attempt_search_path_;
+}
+
+char* const* command_environment::for_attempt(const attempt_start& attempt, const user_identity* user) {
   own_entries_.clear();
   own_entries_.push_back(std::string(own_names[0]) + attempt.key.task_id);
   own_entries_.push_back(std::string(own_names[1]) + attempt.channel);
   own_entries_.push_back(std::string(own_names[2]) + std::to_string(attempt.key.attempt));
+
+  // Names that are given anew here; of several values for one the first that is added counts.
+  std::set<std::string_view> given;
+  const auto add = [&](std::string_view name, const std::string& value) {
+    std::string entry(name);
+    entry += '=';
+    if (is_own_entry(entry) || !given.insert(name).second)
+      return;
+    own_entries_.push_back(std::move(entry) + value);
+  };
+  const auto& variables = attempt.environment.variables;
+  for (auto variable = variables.rbegin(); variable != variables.rend(); ++variable)
+    add(variable->first, variable->second);
+  if (attempt.environment.directory)
+    add("PWD", *attempt.environment.directory);
+  if (user != nullptr) {
+    add("HOME", user->home);
+    add("USER", user->name);
+    add("LOGNAME", user->name);
+    add("SHELL", user->shell);
+  }
+
   pointers_.clear();
   for (std::string& entry : entries_)
-    pointers_.push_back(entry.data());
+    if (given.empty() || given.count(std::string_view(entry).substr(0, entry.find('='))) == 0)
+      pointers_.push_back(entry.data());
   for (std::string& entry : own_entries_)
     pointers_.push_back(entry.data());
   pointers_.push_back(nullptr);

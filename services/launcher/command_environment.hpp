@@ -2,6 +2,7 @@
 // The daemon's side writes it into a memfd, the launcher's side takes it apart.
 #pragma once
 
+#include "services/launcher/user_identity.hpp"
 #include "services/ports/process_runner.hpp"
 
 #include <optional>
@@ -29,13 +30,18 @@ public:
 
   /// The value of PATH, when there is one.
   const std::optional<std::string>& search_path() const noexcept { return search_path_; }
+  /// The one that the attempt will see, which may bring its own. Valid until the next call.
+  const std::optional<std::string>& search_path_for(const attempt_start& attempt);
 
-  /// Null-terminated pointers for execve, the attempt's own entries included. Valid until the next call.
-  char* const* for_attempt(const attempt_start& attempt);
+  /// Null-terminated pointers for execve, the attempt's own entries included: its names, which nothing
+  /// overrides, its variables, PWD for its directory, and for another user (null: the same one) HOME, USER,
+  /// LOGNAME and SHELL. Valid until the next call; the attempt outlives that.
+  char* const* for_attempt(const attempt_start& attempt, const user_identity* user = nullptr);
 
 private:
   std::vector<std::string> entries_;
   std::optional<std::string> search_path_;
+  std::optional<std::string> attempt_search_path_;
   std::vector<std::string> own_entries_;
   std::vector<char*> pointers_;
 };

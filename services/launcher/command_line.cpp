@@ -108,7 +108,7 @@ std::optional<std::string> find_program(const std::string& name, std::string_vie
   return found;
 }
 
-command_plan plan_line(const std::string& line, const std::optional<std::string>& search_path) {
+command_plan plan_line(const std::string& line, const std::optional<std::string>& search_path, bool moves) {
   command_plan plan;
   plan.shell_line = line;
   // Without PATH each shell has a default of its own.
@@ -117,7 +117,8 @@ command_plan plan_line(const std::string& line, const std::optional<std::string>
   std::optional<std::vector<std::string>> words = split_plain(line);
   if (!words)
     return plan;
-  if (std::optional<std::string> program = find_program(words->front(), *search_path)) {
+  std::optional<std::string> program = find_program(words->front(), *search_path);
+  if (program && (!moves || program->front() == '/')) {
     plan.programs.push_back(std::move(*program));
     plan.words = std::move(*words);
   }
@@ -138,6 +139,11 @@ command_plan plan_argv(const std::vector<std::string>& argv, const std::optional
                    return false;
                  });
   return plan;
+}
+
+bool is_absolute(const command_plan& plan) noexcept {
+  return std::all_of(plan.programs.begin(), plan.programs.end(),
+                     [](const std::string& program) { return !program.empty() && program.front() == '/'; });
 }
 
 } // namespace task_runner::launcher

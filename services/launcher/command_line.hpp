@@ -36,10 +36,15 @@ bool is_shell_word(std::string_view word) noexcept;
 /// out. Reads the file system.
 std::optional<std::string> find_program(const std::string& name, std::string_view search_path);
 
-/// How to execute a command line. `search_path` unset means that the environment has no PATH.
-command_plan plan_line(const std::string& line, const std::optional<std::string>& search_path);
+/// How to execute a command line. `search_path` unset means that the environment has no PATH. `moves`: the
+/// command enters another directory first, so that names relative to ours mean nothing.
+command_plan plan_line(const std::string& line, const std::optional<std::string>& search_path,
+                       bool moves = false);
 
 /// How to execute an explicit argv (not empty): never parsed, searched as execvp does.
 command_plan plan_argv(const std::vector<std::string>& argv, const std::optional<std::string>& search_path);
+
+/// Whether all programs of a plan are named from the root of the file system.
+bool is_absolute(const command_plan& plan) noexcept;
 
 } // namespace task_runner::launcher

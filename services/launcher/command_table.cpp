@@ -18,96 +18,32 @@
 namespace task_runner::launcher {
 namespace {
 
-/// Starts in one turn of the loop. Each takes a few tenths of a millisecond; between turns output is read.
-constexpr int starts_per_turn = 8;
 /// Bytes taken from a pipe at once: what a pipe holds by default.
 constexpr size_t read_bytes_max = 65'536;
 /// Reads after an exit before the pipe takes its turn with the others again.
 constexpr int final_reads_max = 16;
-/// While processes, memory or descriptors are short, starts are tried again this often, and given up after
-/// that.
-constexpr steady_ms shortage_retry_ms = 100;
-constexpr steady_ms shortage_wait_max_ms = 60'000;
 /// Orphans reaped in one turn.
 constexpr int orphans_per_turn = 1'024;
-/// How far a process's start may lie from the journalled moment and still be the same process, milliseconds:
-/// the kernel counts in hundredths of a second.
-constexpr uint64_t process_began_slack_ms = 100;
-/// As much of a program's name as messages show.
-constexpr size_t program_name_length_max = 512;
+/// Longest sleep that is asked for, milliseconds.
+constexpr steady_ms sleep_max_ms = 3'600'000;
 
-uint64_t milliseconds_of(clockid_t clock) noexcept {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
-}
-
-/// Whether the process that was journalled is still the one with this pid.
-bool still_runs(int pid, uint64_t began_ms) {
-  if (pid <= 0 || began_ms == 0)
-    return false;
-  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
-  std::FILE* file = std::fopen(path.c_str(), "re");
-  if (file == nullptr)
-    return false;
-  char line[1'024];
-  const size_t length = std::fread(line, 1, sizeof(line) - 1, file);
-  std::fclose(file);
-  line[length] = '\0';
-  // The name in parentheses may hold anything; field 22 is counted from behind it.
-  const char* rest = std::strrchr(line, ')');
-  unsigned long long ticks = 0;
-  if (rest == nullptr ||
-      std::sscanf(rest + 1,
-                  " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                  &ticks) != 1)
-    return false;
-  const uint64_t ms = ticks * 1'000 / static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
-  return (ms > began_ms ? ms - began_ms : began_ms - ms) <= process_began_slack_ms;
+uint64_t own_realtime_limit() noexcept {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_RTTIME, &limit) == 0 ? limit.rlim_max : RLIM_INFINITY;
 }
 
 } // namespace
-
-steady_ms steady_now_ms() noexcept {
-  return static_cast<steady_ms>(milliseconds_of(CLOCK_MONOTONIC));
-}
 
 command_table::command_table(const command_table_setting& setting, std::unique_ptr<journal> outcomes,
                              launcher_log& log)
     : setting_(setting)
     , journal_(std::move(outcomes))
     , log_(log)
-    , failures_(setting.running_max)
-    , buffer_(read_bytes_max) {}
-
-void command_table::adopt(std::vector<journalled_attempt> attempts) {
-  const wall_time_ms now = system_now_ms();
-  size_t lost = 0;
-  for (journalled_attempt& one : attempts) {
-    known_entry& entry = known_[one.attempt.key];
-    entry.attempt = std::move(one.attempt);
-    entry.process_began_ms = one.process_began_ms;
-    if (entry.attempt.ended)
-      continue;
-    ++lost;
-    finish_leftover_output(setting_.output_dir, entry.attempt.key);
-    // Nobody can tell any more how it ends, and another attempt may follow: the two must not run side by
-    // side.
-    if (still_runs(entry.attempt.pid, entry.process_began_ms)) {
-      ::kill(-entry.attempt.pid, SIGKILL);
-      log_.write("attempt " + entry.attempt.key.task_id + "." + std::to_string(entry.attempt.key.attempt) +
-                 " is reported lost; its process group " + std::to_string(entry.attempt.pid) + " was killed");
-    }
-    attempt_ended end;
-    end.key = entry.attempt.key;
-    end.channel = entry.attempt.channel;
-    end.how.kind = outcome_kind::lost;
-    end.started_at_ms = entry.attempt.started_at_ms;
-    end.ended_at_ms = now;
-    end_attempt(entry, std::move(end));
-  }
-  if (lost > 0)
-    log_.write("an earlier launcher died with " + std::to_string(lost) + " attempts running: they are lost");
+    , failures_(setting.running_max, owned_descriptor(setting.failure_memory))
+    , tags_(own_realtime_limit())
+    , stopper_(nullptr)
+    , buffer_(read_bytes_max) {
+  open_containment();
 }
 
 void command_table::start(attempt_start wanted) {
@@ -127,7 +63,8 @@ void command_table::start(attempt_start wanted) {
   known_entry& entry = known_[wanted.key];
   entry.attempt.key = wanted.key;
   entry.attempt.channel = wanted.channel;
-  waiting_.push_back(std::move(wanted));
+  entry.ticket = next_number_++;
+  waiting_.push_back({std::move(wanted), entry.ticket});
 }
 
 void command_table::signal(const attempt_key& key, int number) {
@@ -170,103 +107,31 @@ void command_table::unwatch(owned_descriptor& descriptor) {
 }
 
 void command_table::work(steady_ms now) {
-  while (!graces_.empty() && graces_.front().until <= now) {
-    const uint64_t number = graces_.front().child;
-    graces_.pop_front();
-    const auto found = children_.find(number);
-    if (found == children_.end() || found->second.lingering)
-      continue;
-    report_end(found->second);
-    linger(number, found->second);
-  }
+  while (!wake_ups_.empty() && wake_ups_.begin()->first <= now)
+    on_wake_up(wake_ups_.begin()->second, now);
+  if (!asked_.empty())
+    begin_stops(now);
+  if (!stopper_.empty())
+    go_on_with_stops(now);
   start_waiting(now);
   rewrite_journal_when_due();
 }
 
-void command_table::start_waiting(steady_ms now) {
-  if (shortage_retry_at_ > now)
-    return;
-  for (int i = 0; i < starts_per_turn && !waiting_.empty() && running_count() < setting_.running_max; ++i) {
-    if (!start_one(waiting_.front(), now)) {
-      shortage_retry_at_ = now + shortage_retry_ms;
-      return;
-    }
-    waiting_.pop_front();
-    shortage_retry_at_ = 0;
-    shortage_since_ = 0;
-  }
+void command_table::wake_at(uint64_t number, child_entry& child, steady_ms at) {
+  if (child.wake_at != 0)
+    wake_ups_.erase({child.wake_at, number});
+  child.wake_at = at;
+  if (at != 0)
+    wake_ups_.emplace(at, number);
 }
 
-bool command_table::start_one(const attempt_start& wanted, steady_ms now) {
-  if (wanted.argv.empty() && wanted.line.empty()) {
-    fail_start(wanted.key, "there is nothing to run: neither a command line nor an argv");
-    return true;
-  }
-  const command_plan plan = wanted.argv.empty() ? plan_line(wanted.line, environment_.search_path())
-                                                : plan_argv(wanted.argv, environment_.search_path());
-  if (const std::optional<std::string> obstacle = find_obstacle(plan)) {
-    fail_start(wanted.key, *obstacle);
-    return true;
-  }
-  volatile int* failure = failures_.acquire();
-  if (failure == nullptr) {
-    fail_start(wanted.key, "the launcher could not get memory to share with its children");
-    return true;
-  }
-  spawn_setting setting;
-  setting.failure = failure;
-  setting.environment = environment_.for_attempt(wanted);
-  setting.null_input = setting_.null_input;
-  setting.descriptors = setting_.command_descriptors;
-  const wall_time_ms started_at_ms = system_now_ms();
-  const uint64_t began_ms = milliseconds_of(CLOCK_BOOTTIME);
-  spawned_child spawned = spawn(plan, setting);
-  if (spawned.pid == 0) {
-    failures_.release(failure);
-    if (spawned.out_of_resources) {
-      log_.write_once("starts wait for resources: " + spawned.error);
-      if (shortage_since_ == 0)
-        shortage_since_ = now;
-      if (now - shortage_since_ < shortage_wait_max_ms)
-        return false;
-    }
-    fail_start(wanted.key, spawned.error);
-    return true;
-  }
-
-  const uint64_t number = next_number_++;
-  known_entry& entry = known_.at(wanted.key);
-  entry.attempt.pid = spawned.pid;
-  entry.attempt.started_at_ms = started_at_ms;
-  entry.process_began_ms = began_ms;
-  entry.child = number;
-  child_entry& child = children_[number];
-  child.key = wanted.key;
-  child.pid = spawned.pid;
-  child.failure = failure;
-  if (!plan.shell_line)
-    child.program = wanted.argv.front().substr(0, program_name_length_max);
-  child.process = std::move(spawned.process);
-  child.output = std::move(spawned.output);
-  child_of_pid_[child.pid] = number;
-  watch(child.output.get(), epoll_source::output, number);
-  watch(child.process.get(), epoll_source::process, number);
-  journal_->started({entry.attempt, began_ms});
-  events_.add(any_event(attempt_started{wanted.key, wanted.channel, child.pid, started_at_ms}));
-  if (entry.early_signal != 0)
-    signal(wanted.key, entry.early_signal);
-  return true;
-}
-
-void command_table::fail_start(const attempt_key& key, const std::string& reason) {
-  known_entry& entry = known_.at(key);
-  attempt_ended end;
-  end.key = key;
-  end.channel = entry.attempt.channel;
-  end.how.kind = outcome_kind::spawn_failed;
-  end.how.error = reason;
-  end.ended_at_ms = system_now_ms();
-  end_attempt(entry, std::move(end));
+void command_table::on_wake_up(uint64_t number, steady_ms now) {
+  child_entry& child = children_.at(number);
+  wake_at(number, child, 0);
+  if (!child.exited)
+    return ask_stop(number, outcome_kind::timed_out, child.grace_ms, now);
+  report_end(child);
+  linger(number, child);
 }
 
 void command_table::end_attempt(known_entry& entry, attempt_ended end) {
@@ -302,7 +167,7 @@ void command_table::on_output(uint64_t number) {
     return;
   child_entry& child = found->second;
   read_once(child);
-  if (child.output || !child.exited)
+  if (child.output || !child.exited || stopper_.holds(number))
     return;
   if (!child.lingering)
     report_end(child);
@@ -331,20 +196,38 @@ void command_table::collect_exit(uint64_t number, child_entry& child) {
   } else {
     child.how = {outcome_kind::signalled, info.si_status, {}};
   }
-  if (*child.failure != 0)
-    child.how = {outcome_kind::spawn_failed, 0, explain_failure(child.program, *child.failure)};
-  failures_.release(child.failure);
-  child.failure = nullptr;
+  if (child.failure != nullptr) {
+    if (*child.failure != 0)
+      child.how = {outcome_kind::spawn_failed, 0, explain_failure(child.context, *child.failure)};
+    failures_.release(child.failure);
+    child.failure = nullptr;
+  }
   child.exited = true;
-  child.ended_at_ms = system_now_ms();
   child_of_pid_.erase(child.pid);
   unwatch(child.process);
-  for (int i = 0; i < final_reads_max && read_once(child); ++i) {
-  }
-  if (child.output) {
-    graces_.push_back({steady_now_ms() + pipe_grace_ms, number});
+  if (child.lingering) {
+    // It could not be killed and was reported; now it is gone all the same.
+    if (!child.output)
+      forget_child(number);
     return;
   }
+  child.ended_at_ms = system_now_ms();
+  // Signals were sent before it ended: whatever it made of them, it is what was asked for. A command that
+  // never came to be executed failed before.
+  const known_entry& entry = known_.at(child.key);
+  if (entry.stopping && child.how.kind != outcome_kind::spawn_failed)
+    child.how = {*entry.stopping, 0, {}};
+  if (stopper_.holds(number))
+    stopper_.leader_gone(number, steady_now_ms());
+  else
+    conclude(number, child);
+}
+
+void command_table::conclude(uint64_t number, child_entry& child) {
+  for (int i = 0; i < final_reads_max && read_once(child); ++i) {
+  }
+  if (child.output)
+    return wake_at(number, child, steady_now_ms() + pipe_grace_ms);
   report_end(child);
   forget_child(number);
 }
@@ -364,6 +247,9 @@ void command_table::report_end(child_entry& child) {
   if (!child.output && child.writer)
     child.writer->finish();
   end.output_bytes = child.writer ? child.writer->total_bytes() : 0;
+  end.survivors = child.survivors;
+  if (cgroups_ && !child.slot.empty())
+    cgroups_->release(child.slot);
   end_attempt(found->second, std::move(end));
 }
 
@@ -386,7 +272,9 @@ void command_table::forget_child(uint64_t number) {
     return;
   if (found->second.writer)
     found->second.writer->finish();
+  wake_at(number, found->second, 0);
   lingering_.erase(number);
+  child_of_pid_.erase(found->second.pid);
   children_.erase(found);
 }
 
@@ -394,7 +282,8 @@ void command_table::reap_orphans() {
   for (int i = 0; i < orphans_per_turn; ++i) {
     siginfo_t info{};
     // WNOWAIT only looks: whose child it is decides who reaps it.
-    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0 ||
+        info.si_pid == spared_child_)
       return;
     const auto found = child_of_pid_.find(info.si_pid);
     if (found != child_of_pid_.end()) {
@@ -407,13 +296,15 @@ void command_table::reap_orphans() {
 }
 
 int command_table::next_work_ms(steady_ms now) const noexcept {
-  steady_ms next = -1;
+  steady_ms next = asked_.empty() ? -1 : 0;
   const auto sooner = [&next](steady_ms candidate) {
-    candidate = std::max<steady_ms>(candidate, 0);
+    candidate = std::clamp<steady_ms>(candidate, 0, sleep_max_ms);
     next = next < 0 ? candidate : std::min(next, candidate);
   };
-  if (!graces_.empty())
-    sooner(graces_.front().until - now);
+  if (!wake_ups_.empty())
+    sooner(wake_ups_.begin()->first - now);
+  if (!stopper_.empty())
+    sooner(stopper_.next_step_at() - now);
   if (!waiting_.empty() && running_count() < setting_.running_max)
     sooner(shortage_retry_at_ - now);
   return static_cast<int>(next);
@@ -443,7 +334,7 @@ void command_table::rewrite_journal_when_due() {
   live.reserve(known_.size());
   for (const auto& [key, entry] : known_)
     if (entry.attempt.ended || entry.attempt.pid != 0)
-      live.push_back({entry.attempt, entry.process_began_ms});
+      live.push_back({entry.attempt, entry.process_began_ms, entry.tag, entry.slot, entry.stopping});
   if (const result<void> written = journal_->rewrite(live); !written)
     log_.write_once(written.failure().message);
 }

@@ -3,32 +3,43 @@
 // happened.
 #pragma once
 
+#include "services/launcher/cgroup_pool.hpp"
 #include "services/launcher/command_environment.hpp"
+#include "services/launcher/handover.hpp"
 #include "services/launcher/journal.hpp"
 #include "services/launcher/launcher_log.hpp"
 #include "services/launcher/output_file.hpp"
 #include "services/launcher/owned_descriptor.hpp"
+#include "services/launcher/process_tag.hpp"
 #include "services/launcher/protocol.hpp"
 #include "services/launcher/spawn.hpp"
+#include "services/launcher/steady_clock.hpp"
+#include "services/launcher/tree_stop.hpp"
+#include "services/launcher/user_identity.hpp"
 
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <sys/resource.h>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace task_runner::launcher {
 
-/// Milliseconds of a clock that only goes forward.
-using steady_ms = int64_t;
-steady_ms steady_now_ms() noexcept;
-
 /// What a descriptor in the launcher's epoll set belongs to; the low bits of its 64-bit tag, a number above
 /// them.
-enum class epoll_source : uint8_t { listener = 0, connection = 1, child_signal = 2, output = 3, process = 4 };
+enum class epoll_source : uint8_t {
+  listener = 0,
+  connection = 1,
+  child_signal = 2,
+  output = 3,
+  process = 4,
+  probe = 5
+};
 constexpr uint64_t make_epoll_tag(epoll_source source, uint64_t number) noexcept {
   return number << 3U | static_cast<uint64_t>(source);
 }
@@ -54,6 +65,10 @@ struct command_table_setting {
   /// Most commands running at once; further ones wait.
   size_t running_max = 0;
   output_limits output;
+  /// `auto`, `cgroup` or `tag`: see launcher_options.
+  std::string containment = "auto";
+  /// The memory for failures of a table that is taken over; it becomes the new table's own. -1: none.
+  int failure_memory = -1;
 };
 
 /// Owns all attempts. Not thread-safe.
@@ -63,16 +78,33 @@ public:
   command_table(const command_table&) = delete;
   command_table& operator=(const command_table&) = delete;
 
-  /// Takes over what an earlier launcher left: what had not ended is lost.
+  /// Takes over what an earlier launcher left: what had not ended is lost (or timed out or cancelled, if that
+  /// was under way), and what is left of it is killed first. Takes up to kill_wait_max_ms.
   void adopt(std::vector<journalled_attempt> attempts);
 
+  /// Everything that the table knows, for another program in this process. Descriptors stay the table's.
+  handed_table hand_over() const;
+  /// Goes on from there, in a table that knows nothing yet; the descriptors become the table's.
+  void take_over(handed_table handed);
+
   void set_environment(command_environment environment) { environment_ = std::move(environment); }
+  /// The umask of commands that say none.
+  void set_file_mask(uint32_t mask) noexcept { file_mask_ = mask; }
 
   /// Queues a start; it happens in work(). A key that is known already changes nothing.
   void start(attempt_start request);
   /// Signals the attempt's process group; one that still waits gets the signal right after its start.
   void signal(const attempt_key& key, int number);
+  /// Ends the attempt's whole tree, outcome cancelled: TERM, after the grace KILL. One that waits never
+  /// starts; one whose command has ended by itself keeps its own outcome. A repeated call may only shorten
+  /// the grace.
+  void stop(const attempt_key& key, int64_t grace_ms);
   void settle(const attempt_key& key);
+
+  /// How trees are found: `cgroup` (by the tag as well), `tag`, or `process-group` where not even tags can be
+  /// had (children, session and group of the command are all that is found then).
+  const std::string& containment() const noexcept { return containment_; }
+  size_t running_max() const noexcept { return setting_.running_max; }
 
   /// The descriptor tagged `output` or `process` with this number is ready.
   void on_output(uint64_t number);
@@ -80,8 +112,12 @@ public:
 
   /// Reaps orphans that were adopted, and children whose end has not been seen yet.
   void reap_orphans();
+  /// A child of somebody else's in this process, who reaps it himself; 0 for none. No orphan is reaped
+  /// between its end and that.
+  void spare_child(int pid) noexcept { spared_child_ = pid; }
 
-  /// Starts what waits (a few per call, so that output is read in between) and ends graces that are over.
+  /// Starts what waits (a few per call, so that output is read in between), ends graces and times that are
+  /// over, and goes on with trees that are being ended.
   void work(steady_ms now);
 
   /// Milliseconds until work() has something to do: 0 at once, -1 nothing until a descriptor is ready.
@@ -100,8 +136,14 @@ private:
   struct known_entry {
     known_attempt attempt;
     uint64_t process_began_ms = 0;
+    uint64_t tag = 0;
+    std::string slot;
+    /// Its tree is being ended: what the outcome will be.
+    std::optional<outcome_kind> stopping;
     /// The child, 0 when none.
     uint64_t child = 0;
+    /// Names the start that waits for this attempt.
+    uint64_t ticket = 0;
     /// A signal that came while the attempt waited; 0 for none.
     int early_signal = 0;
   };
@@ -113,13 +155,43 @@ private:
     owned_descriptor output;
     std::unique_ptr<output_writer> writer;
     volatile int* failure = nullptr;
-    /// The name of the program of an explicit argv, for messages; empty for a line.
-    std::string program;
+    failure_context context;
+    uint64_t tag = 0;
+    /// The cgroup it is in; empty for none.
+    std::string slot;
+    /// When its time is over; 0 for never.
+    steady_ms timeout_at = 0;
+    int64_t grace_ms = 0;
+    /// Its deadline in `wake_ups_`: its timeout, or, once it has exited, the end of the grace of its pipe; 0
+    /// for none.
+    steady_ms wake_at = 0;
+    /// Somebody asked for its end, and with which grace; no signal has been sent yet.
+    std::optional<outcome_kind> asked;
+    int64_t asked_grace_ms = 0;
     outcome how;
     wall_time_ms ended_at_ms = 0;
+    uint32_t survivors = 0;
     bool exited = false;
-    /// The outcome has been reported; only its pipe is still open.
+    /// The outcome has been reported; only its pipe is still open, or the process could not be killed.
     bool lingering = false;
+  };
+
+  struct waiting_start {
+    attempt_start request;
+    uint64_t ticket = 0;
+  };
+
+  /// A start with everything that can be made ready before it is journalled.
+  struct prepared_start {
+    waiting_start waiting;
+    command_plan plan;
+    std::optional<user_identity> user;
+    owned_descriptor input;
+    owned_descriptor cgroup;
+    uint64_t tag = 0;
+    std::string slot;
+    volatile int* failure = nullptr;
+    wall_time_ms started_at_ms = 0;
   };
 
   struct key_hash {
@@ -128,15 +200,27 @@ private:
     }
   };
 
-  struct grace {
-    steady_ms until = 0;
-    uint64_t child = 0;
-  };
+  enum class start_step : uint8_t { ready, failed, short_of_resources };
 
   size_t running_count() const noexcept { return children_.size() - lingering_.size(); }
+  void open_containment();
+  void end_lost_trees(std::vector<journalled_attempt>& lost);
   void start_waiting(steady_ms now);
-  /// False when the attempt has to wait for resources.
-  bool start_one(const attempt_start& request, steady_ms now);
+  start_step prepare(waiting_start& waiting, prepared_start& prepared, steady_ms now);
+  start_step launch(prepared_start& prepared, steady_ms now);
+  spawned_child spawn_prepared(prepared_start& prepared);
+  void watch_child(prepared_start& prepared, spawned_child spawned, uint64_t began_ms);
+  /// Gives back what a prepared start holds.
+  void abandon(prepared_start& prepared);
+  bool still_waits_for(const std::string& reason, steady_ms now);
+  void wake_at(uint64_t number, child_entry& child, steady_ms at);
+  void on_wake_up(uint64_t number, steady_ms now);
+  void ask_stop(uint64_t number, outcome_kind reason, int64_t grace_ms, steady_ms now);
+  void begin_stops(steady_ms now);
+  void go_on_with_stops(steady_ms now);
+  void finish_stop(uint64_t number, uint32_t survivors);
+  /// The command has ended and nothing of its tree has to be ended any more.
+  void conclude(uint64_t number, child_entry& child);
   void watch(int descriptor, epoll_source source, uint64_t number);
   void unwatch(owned_descriptor& descriptor);
   /// Reads once; false when nothing is left for now or the pipe has ended.
@@ -153,15 +237,26 @@ private:
   std::unique_ptr<journal> journal_;
   launcher_log& log_;
   failure_slots failures_;
+  std::string containment_;
+  /// Null where cgroups cannot be had or are not wanted.
+  std::unique_ptr<cgroup_pool> cgroups_;
+  tag_source tags_;
+  tree_stopper stopper_;
+  user_directory users_;
   command_environment environment_;
+  uint32_t file_mask_ = 022;
   std::unordered_map<attempt_key, known_entry, key_hash> known_;
   std::unordered_map<uint64_t, child_entry> children_;
   std::unordered_map<int, uint64_t> child_of_pid_;
-  std::deque<attempt_start> waiting_;
-  std::deque<grace> graces_;
+  std::deque<waiting_start> waiting_;
+  /// Deadlines of children, the soonest first.
+  std::set<std::pair<steady_ms, uint64_t>> wake_ups_;
   std::set<uint64_t> lingering_;
+  /// Children whose end was asked for since the last work().
+  std::vector<uint64_t> asked_;
   packet_batch events_{packet_batch::kind::events};
   uint64_t next_number_ = 1;
+  int spared_child_ = 0;
   /// While resources are short: when to try again, and since when.
   steady_ms shortage_retry_at_ = 0;
   steady_ms shortage_since_ = 0;

@@ -29,7 +29,21 @@ constexpr size_t pending_bytes_max = 4'194'304;
 /// Largest file that is read at all, bytes; a larger one was not written by a launcher.
 constexpr uint64_t load_bytes_max = 1'073'741'824;
 
-enum class record_kind : uint8_t { started = 1, ended = 2, settled = 3 };
+constexpr size_t slot_length_max = 256;
+
+/// The first two were written by version 0.1 and are still read: they lack the last fields of their
+/// successors.
+enum class record_kind : uint8_t {
+  started_before = 1,
+  ended_before = 2,
+  settled = 3,
+  started = 4,
+  ended = 5,
+  stopping = 6
+};
+/// What brings a record of version 0.1 to the present length: no tag and no slot; no survivors.
+constexpr size_t started_grown_by = sizeof(uint64_t) + sizeof(uint32_t);
+constexpr size_t ended_grown_by = sizeof(uint32_t);
 
 error failure_of(const std::string& what) {
   return {error_code::unavailable, what + ": " + std::strerror(errno)};
@@ -51,6 +65,16 @@ std::string started_payload(const journalled_attempt& value) {
   out.number(static_cast<int32_t>(value.attempt.pid));
   out.number(value.attempt.started_at_ms);
   out.number(value.process_began_ms);
+  out.number(value.tag);
+  out.text(std::string_view(value.slot).substr(0, slot_length_max));
+  return std::move(out.bytes());
+}
+
+std::string stopping_payload(const attempt_key& key, outcome_kind reason) {
+  byte_writer out;
+  out.number(static_cast<uint8_t>(record_kind::stopping));
+  write_key(out, key);
+  out.number(static_cast<uint8_t>(reason));
   return std::move(out.bytes());
 }
 
@@ -68,6 +92,10 @@ public:
   bool apply(std::string_view payload) {
     byte_reader in(payload);
     switch (static_cast<record_kind>(in.number<uint8_t>())) {
+    case record_kind::started_before:
+      return apply(grown(payload, record_kind::started, started_grown_by));
+    case record_kind::ended_before:
+      return apply(grown(payload, record_kind::ended, ended_grown_by));
     case record_kind::started: {
       journalled_attempt value;
       value.attempt.key = read_key(in);
@@ -75,6 +103,8 @@ public:
       value.attempt.pid = in.number<int32_t>();
       value.attempt.started_at_ms = in.number<int64_t>();
       value.process_began_ms = in.number<uint64_t>();
+      value.tag = in.number<uint64_t>();
+      value.slot = std::string(in.text(slot_length_max));
       if (!in.complete())
         return false;
       entry_of(value.attempt.key) = std::move(value);
@@ -90,6 +120,16 @@ public:
       value.attempt.started_at_ms = end.started_at_ms;
       value.attempt.ended = true;
       value.attempt.end = std::move(end);
+      return true;
+    }
+    case record_kind::stopping: {
+      const attempt_key key = read_key(in);
+      const auto reason = static_cast<outcome_kind>(in.number<uint8_t>());
+      if (!in.complete() || (reason != outcome_kind::timed_out && reason != outcome_kind::cancelled))
+        return false;
+      // Behind the record of its end it says nothing any more.
+      if (const auto found = order_.find(key); found != order_.end())
+        attempts_[found->second].stopping = reason;
       return true;
     }
     case record_kind::settled: {
@@ -116,6 +156,12 @@ public:
   }
 
 private:
+  static std::string grown(std::string_view payload, record_kind kind, size_t by) {
+    std::string now(payload);
+    now[0] = static_cast<char>(kind);
+    return now.append(by, '\0');
+  }
+
   journalled_attempt& entry_of(const attempt_key& key) {
     const auto [position, is_new] = order_.try_emplace(key, next_);
     if (is_new)
@@ -213,11 +259,27 @@ result<std::unique_ptr<journal>> journal::open(int state_dir, journal_contents& 
   }
   found.attempts = records.take();
   found.cut_bytes = size - good;
+  found.good_bytes = good;
   if (good != size && ::ftruncate(opened->file_.get(), static_cast<off_t>(good)) != 0)
     return failure_of("cannot cut the damaged end off launcher.journal");
   opened->size_ = good;
   if (good == 0)
     opened->pending_ = std::string(journal_magic);
+  return opened;
+}
+
+result<std::unique_ptr<journal>> journal::reopen(int state_dir, journal_position position) {
+  std::unique_ptr<journal> opened(new journal(state_dir));
+  opened->file_.reset(::openat(state_dir, journal_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!opened->file_)
+    return failure_of("cannot open launcher.journal");
+  struct stat facts {};
+  if (::fstat(opened->file_.get(), &facts) != 0)
+    return failure_of("cannot look at launcher.journal");
+  opened->size_ = position.size;
+  opened->pending_ = std::move(position.pending);
+  // Shorter than it was left: somebody cut it. What is live stands in memory and is written anew.
+  opened->overrun_ = position.overrun || static_cast<uint64_t>(facts.st_size) < position.size;
   return opened;
 }
 
@@ -232,6 +294,10 @@ void journal::append(const std::string& payload) {
 
 void journal::started(const journalled_attempt& attempt) {
   append(started_payload(attempt));
+}
+
+void journal::stopping(const attempt_key& key, outcome_kind reason) {
+  append(stopping_payload(key, reason));
 }
 
 void journal::ended(const attempt_ended& end) {
@@ -270,6 +336,8 @@ result<void> journal::rewrite(const std::vector<journalled_attempt>& attempts) {
   for (const journalled_attempt& one : attempts) {
     if (one.process_began_ms != 0 || !one.attempt.ended)
       bytes += framed(started_payload(one));
+    if (one.stopping && !one.attempt.ended)
+      bytes += framed(stopping_payload(one.attempt.key, *one.stopping));
     if (one.attempt.ended)
       bytes += framed(ended_payload(one.attempt.end));
   }

@@ -3,9 +3,13 @@
 // could not.
 #include "services/launcher/launcher.hpp"
 
+#include "services/launcher/handover.hpp"
+#include "services/launcher/launcher_arguments.hpp"
 #include "services/launcher/launcher_server.hpp"
 #include "services/launcher/packet_socket.hpp"
+#include "services/launcher/program_change.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -13,6 +17,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <optional>
 #include <poll.h>
 #include <sys/file.h>
@@ -37,6 +42,17 @@ error failure_of(error_code code, const std::string& what) {
   return {code, what + ": " + std::strerror(errno)};
 }
 
+/// Whoever wants to end the launcher uses KILL; everything else is meant for the daemon, or is answered by an
+/// error of the call that caused it (PIPE, XFSZ). Blocked, not ignored: a child that is just being made must
+/// not lose a signal that was sent to it. Faults of our own must end us.
+void block_signals() noexcept {
+  sigset_t blocked;
+  ::sigfillset(&blocked);
+  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
+    ::sigdelset(&blocked, number);
+  ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
+}
+
 /// Nothing of the daemon's may live on in the launcher: descriptors, signal dispositions, signal mask.
 void shed_inheritance() noexcept {
   ::syscall(SYS_close_range, 3U, ~0U, 0U);
@@ -47,14 +63,7 @@ void shed_inheritance() noexcept {
   constexpr size_t kernel_signal_set_size = 8;
   for (int number = 1; number <= SIGRTMAX; ++number)
     ::syscall(SYS_rt_sigaction, number, standard.data(), nullptr, kernel_signal_set_size);
-  // Whoever wants to end the launcher uses KILL; everything else is meant for the daemon, or is answered by
-  // an error of the call that caused it (PIPE, XFSZ). Blocked, not ignored: a child that is just being made
-  // must not lose a signal that was sent to it. Faults of our own must end us.
-  sigset_t blocked;
-  ::sigfillset(&blocked);
-  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
-    ::sigdelset(&blocked, number);
-  ::sigprocmask(SIG_SETMASK, &blocked, nullptr);
+  block_signals();
 }
 
 /// Locks launcher.pid and writes our pid into it.
@@ -121,26 +130,78 @@ int serve(const launcher_options& options, owned_descriptor ready) {
     report(ready, "1" + state_dir.failure().message);
     return 1;
   }
-  const result<owned_descriptor> lock = lock_state(state_dir->get());
+  result<owned_descriptor> lock = lock_state(state_dir->get());
   if (!lock) {
     const int code = lock.failure().code == error_code::conflict ? 2 : 1;
     report(ready, std::to_string(code) + lock.failure().message);
     return code;
   }
-  const rlimit command_descriptors = raise_descriptor_limit();
-  result<std::unique_ptr<launcher::launcher_server>> server =
-      launcher::launcher_server::open(state_dir->get(), options, command_descriptors);
+  rlimit command_descriptors = raise_descriptor_limit();
+  if (options.command_descriptors > 0)
+    command_descriptors.rlim_cur =
+        std::min<rlim_t>(options.command_descriptors, command_descriptors.rlim_max);
+  const int directory = state_dir->get();
+  result<std::unique_ptr<launcher::launcher_server>> server = launcher::launcher_server::open(
+      {std::move(*state_dir), std::move(*lock)}, options, command_descriptors);
   if (!server) {
-    ::unlinkat(state_dir->get(), pid_file_name, 0);
+    ::unlinkat(directory, pid_file_name, 0);
     report(ready, "1" + server.failure().message);
     return 1;
   }
   leave_terminal();
   report(ready, "0");
-  (*server)->run();
-  // While the lock is still held, so that the file is never one that a later launcher has just written.
-  ::unlinkat(state_dir->get(), pid_file_name, 0);
-  return 0;
+  return (*server)->run();
+}
+
+int tell(const std::string& message, int code) {
+  std::fprintf(stderr, "task-runner --launcher: %s\n", message.c_str());
+  return code;
+}
+
+/// The child of a launcher that would go over to this program: whether it would go well.
+int check_handover(int descriptor) {
+  const result<std::string> bytes = launcher::read_memfd(descriptor, launcher::handover_bytes_max);
+  if (!bytes)
+    return tell(bytes.failure().message, 1);
+  const result<launcher::handover> read = launcher::decode_handover(*bytes);
+  return read ? launcher::handover_understood_exit : tell(read.failure().message, 1);
+}
+
+/// The launcher with a new program in it. Nothing that was handed on is given up before all is well, so that
+/// the former program can take over again.
+int resume(const launcher::launcher_command& command) {
+  ::prctl(PR_SET_NAME, "tr-launcher");
+  block_signals();
+  const auto go_on = [&command]() -> result<std::unique_ptr<launcher::launcher_server>> {
+    const result<std::string> bytes = launcher::read_memfd(command.resume, launcher::handover_bytes_max);
+    if (!bytes)
+      return bytes.failure();
+    result<launcher::handover> handed = launcher::decode_handover(*bytes);
+    if (!handed)
+      return handed.failure();
+    return launcher::launcher_server::resume(std::move(*handed), command.options);
+  };
+  result<std::unique_ptr<launcher::launcher_server>> server = go_on();
+  if (server) {
+    ::close(command.resume);
+    if (command.fallback >= 0)
+      ::close(command.fallback);
+    return (*server)->run();
+  }
+  std::string reason = "cannot go on from the handover: " + server.failure().message;
+  const result<owned_descriptor> state_dir = launcher::open_directory(command.options.state_dir);
+  if (state_dir)
+    launcher::launcher_log(state_dir->get()).write(reason);
+  if (command.fallback >= 0) {
+    std::vector<std::string> words = launcher::launcher_words(command.options);
+    words.insert(words.begin(), "task-runner");
+    words.insert(words.end(), {"--resume", std::to_string(command.resume)});
+    launcher::set_close_on_exec(command.fallback, true);
+    reason = launcher::execute_program(command.fallback, words, {}).message;
+    if (state_dir)
+      launcher::launcher_log(state_dir->get()).write(reason);
+  }
+  return tell(reason, 1);
 }
 
 /// What the launcher reports through the pipe, until it closes it.
@@ -159,7 +220,26 @@ std::string read_report(int pipe) {
 
 } // namespace
 
-int run_launcher(const launcher_options& options) {
+std::optional<int> run_launcher_command(int count, const char* const* words) {
+  if (count < 2 || std::strcmp(words[1], "--launcher") != 0)
+    return std::nullopt;
+  result<launcher::launcher_command> command = launcher::parse_launcher_words({words + 1, words + count});
+  if (!command)
+    return tell(command.failure().message, 2);
+  if (command->check >= 0)
+    return check_handover(command->check);
+  if (command->resume >= 0)
+    return resume(*command);
+  return run_launcher(command->options);
+}
+
+int run_launcher(const launcher_options& wanted) {
+  launcher_options options = wanted;
+  // The launcher's working directory becomes that of each daemon that comes.
+  std::error_code failure;
+  const std::filesystem::path absolute = std::filesystem::absolute(wanted.state_dir, failure);
+  if (!failure)
+    options.state_dir = absolute.string();
   ::prctl(PR_SET_NAME, "tr-launcher");
   shed_inheritance();
   std::array<int, 2> ends{-1, -1};
@@ -188,8 +268,7 @@ int run_launcher(const launcher_options& options) {
     std::fprintf(stderr, "task-runner --launcher: the launcher died before it was ready\n");
     return 1;
   }
-  std::fprintf(stderr, "task-runner --launcher: %s\n", text.c_str() + 1);
-  return text[0] == '2' ? 2 : 1;
+  return tell(text.substr(1), text[0] == '2' ? 2 : 1);
 }
 
 } // namespace task_runner

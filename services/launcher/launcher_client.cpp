@@ -3,12 +3,14 @@
 // unsaid.
 #include "services/launcher/launcher_client.hpp"
 
-#include "services/domain/names.hpp"
 #include "services/domain/time_text.hpp"
+#include "services/launcher/attempt_codec.hpp"
 #include "services/observability/log.hpp"
 
 #include <algorithm>
 #include <array>
+#include <fcntl.h>
+#include <fstream>
 #include <poll.h>
 #include <pthread.h>
 #include <random>
@@ -33,44 +35,35 @@ constexpr auto stop_wait_max = std::chrono::seconds(1);
 /// Orders and bytes in one packet; well below the packet's limit.
 constexpr size_t orders_per_packet = 256;
 constexpr size_t order_bytes_per_packet = 24'576;
-/// About what an order takes besides its command, bytes.
-constexpr size_t order_overhead = 300;
+/// About what an order that is no start takes, bytes.
+constexpr size_t small_order_bytes = 300;
 /// Packets received before the queue has its turn again.
 constexpr int packets_per_turn = 64;
 
-size_t size_of(const attempt_start& start) {
-  size_t bytes = start.line.size() + order_overhead;
-  for (const std::string& argument : start.argv)
-    bytes += argument.size() + sizeof(uint32_t);
-  return bytes;
+/// Our own program is the one that this process began as, whatever has become of its file.
+launcher::program_identity identify(const std::string& program) {
+  if (program == "/proc/self/exe")
+    return launcher::own_program();
+  const launcher::owned_descriptor file(::open(program.c_str(), O_PATH | O_CLOEXEC));
+  return launcher::identify_program(file.get());
 }
 
-result<void> check_start(const attempt_start& start) {
-  if (!is_valid_name(start.key.task_id) || !is_valid_name(start.channel) || start.key.attempt == 0)
-    return error{error_code::invalid_argument,
-                 "an attempt needs a valid task id and channel, and a number from 1"};
-  if (start.line.empty() && start.argv.empty())
-    return error{error_code::invalid_argument, "an attempt needs a command line or an argv"};
-  size_t bytes = start.line.size();
-  bool has_nul = start.line.find('\0') != std::string::npos;
-  bool too_long = start.line.size() > command_length_max || start.argv.size() > argument_count_max;
-  for (const std::string& argument : start.argv) {
-    bytes += argument.size();
-    has_nul = has_nul || argument.find('\0') != std::string::npos;
-    too_long = too_long || argument.size() > command_length_max;
-  }
-  if (has_nul)
-    return error{error_code::invalid_argument, "a command cannot contain a NUL byte"};
-  if (too_long || bytes > argument_bytes_max + command_length_max)
-    return error{error_code::too_large, "a command line or argument has at most 131071 bytes, an argv 4096 "
-                                        "arguments and 1 MiB together"};
-  return {};
+/// What a person can do about a launcher that does not answer.
+std::string describe_silence(const std::string& state_dir) {
+  std::ifstream file(state_dir + "/launcher.pid");
+  int pid = 0;
+  if (!(file >> pid) || pid <= 0)
+    return "it did not answer in time";
+  const std::string number = std::to_string(pid);
+  return "process " + number +
+         " (launcher.pid) did not answer in time; if it is stopped, let it go on: kill " + "-CONT " + number;
 }
 
 } // namespace
 
 launcher_client::launcher_client(launcher_client_options options)
-    : options_(std::move(options)) {}
+    : options_(std::move(options))
+    , program_(identify(options_.program)) {}
 
 launcher_client::~launcher_client() {
   stop();
@@ -85,7 +78,8 @@ result<void> launcher_client::start_service(process_events& events) {
   if (ready_changed_.wait_for(lock, std::chrono::milliseconds(options_.start_wait_ms),
                               [this] { return ready_once_; }))
     return {};
-  const std::string reason = health_.last_error.empty() ? "it did not answer in time" : health_.last_error;
+  const std::string reason =
+      health_.last_error.empty() ? describe_silence(options_.state_dir) : health_.last_error;
   lock.unlock();
   stop();
   return error{error_code::unavailable, "no launcher: " + reason};
@@ -103,7 +97,7 @@ void launcher_client::stop() {
 }
 
 result<void> launcher_client::start(attempt_start request) {
-  if (const result<void> checked = check_start(request); !checked)
+  if (const result<void> checked = launcher::check_start(request); !checked)
     return checked.failure();
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -140,6 +134,33 @@ result<void> launcher_client::signal(const attempt_key& key, int signal_number) 
       return error{error_code::overloaded, std::to_string(queue_.size()) +
                                                " requests wait for the launcher already; try again later"};
     queue_.emplace_back(signal_order{key, signal_number});
+  }
+  wake_.wake();
+  return {};
+}
+
+result<void> launcher_client::stop(const attempt_key& key, int64_t grace_ms) {
+  if (grace_ms < 0 || grace_ms > grace_ms_max)
+    return error{error_code::out_of_range,
+                 "a grace is 0 ms to an hour, not " + std::to_string(grace_ms) + " ms"};
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_)
+      return error{error_code::unavailable, "the connection to the launcher has been closed"};
+    attempt_entry* entry = find(key);
+    if (entry == nullptr || entry->attempt.ended)
+      return error{error_code::not_found,
+                   "attempt " + std::to_string(key.attempt) + " of task " + key.task_id + " does not run"};
+    if (entry->queued) {
+      if (!entry->dropped)
+        dropped_.push_back(key);
+      entry->dropped = true;
+    } else if (queue_.size() >= options_.queue_max) {
+      return error{error_code::overloaded, std::to_string(queue_.size()) +
+                                               " requests wait for the launcher already; try again later"};
+    } else {
+      queue_.emplace_back(stop_order{key, grace_ms});
+    }
   }
   wake_.wake();
   return {};
@@ -230,7 +251,7 @@ void launcher_client::run() {
     if (!link_ && now >= retry_at_)
       connect();
     if (link_ && !ready_ && clock::now() >= handshake_until_)
-      lose_connection("the launcher does not answer the hello");
+      lose_connection(describe_silence(options_.state_dir));
 
     std::array<pollfd, 2> waits{pollfd{wake_.get(), POLLIN, 0}, pollfd{-1, POLLIN, 0}};
     if (link_) {
@@ -240,8 +261,10 @@ void launcher_client::run() {
     }
     if (::poll(waits.data(), waits.size(), wait_ms(clock::now())) < 0)
       continue; // Interrupted: nothing is missed.
-    if (waits[0].revents != 0)
+    if (waits[0].revents != 0) {
       wake_.clear();
+      end_dropped();
+    }
     if (link_ && waits[1].revents != 0) {
       if ((waits[1].revents & POLLOUT) != 0)
         blocked_ = false;
@@ -271,8 +294,10 @@ int launcher_client::wait_ms(clock::time_point now) const {
 }
 
 void launcher_client::connect() {
+  const auto purpose = upgrade_first_ ? launcher::link_purpose::upgrade : launcher::link_purpose::converse;
   result<std::unique_ptr<launcher::launcher_link>> opened = launcher::launcher_link::open(
-      {options_.state_dir, options_.launcher_binary, options_.launcher_arguments}, cancel_.get());
+      {options_.state_dir, options_.launcher_binary, options_.launcher_arguments, options_.program, program_},
+      purpose, cancel_.get());
   if (!opened) {
     lose_connection(opened.failure().message);
     return;
@@ -286,8 +311,17 @@ void launcher_client::connect() {
 void launcher_client::lose_connection(const std::string& reason) {
   const clock::time_point now = clock::now();
   const bool lived = ready_ && now - ready_since_ >= lifetime_min;
+  const bool goes_over = going_over_ && ready_;
+  const bool was_upgrade = upgrade_first_ && link_ != nullptr;
   link_.reset();
   ready_ = false;
+  upgrade_first_ = upgrade_first_ && !was_upgrade;
+  if (goes_over || was_upgrade) {
+    // It has taken in all that we sent, and is back in a moment, with one program or the other.
+    backoff_ms_ = 0;
+    retry_at_ = now;
+    return;
+  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     health_.connected = false;
@@ -320,10 +354,18 @@ void launcher_client::send_orders() {
       size_t bytes = 0;
       while (!queue_.empty() && batch.size() < orders_per_packet) {
         const auto* start = std::get_if<attempt_start>(&queue_.front());
-        const size_t size = start != nullptr ? size_of(*start) : order_overhead;
+        attempt_entry* entry = start != nullptr ? find(start->key) : nullptr;
+        if (start != nullptr && (entry == nullptr || entry->dropped)) {
+          queue_.pop_front();
+          continue;
+        }
+        const size_t size = start != nullptr ? launcher::size_of(*start) : small_order_bytes;
         if (!batch.empty() && bytes + size > order_bytes_per_packet)
           break;
         bytes += size;
+        // From here on a stop must follow it to the launcher.
+        if (entry != nullptr)
+          entry->queued = false;
         batch.push_back(std::move(queue_.front()));
         queue_.pop_front();
       }
@@ -348,6 +390,8 @@ void launcher_client::send_orders() {
           packets.add(launcher::any_request(*start));
         else if (const auto* signal_one = std::get_if<signal_order>(&one))
           packets.add(launcher::any_request(launcher::signal_request{signal_one->key, signal_one->number}));
+        else if (const auto* stop_one = std::get_if<stop_order>(&one))
+          packets.add(launcher::any_request(launcher::stop_request{stop_one->key, stop_one->grace_ms}));
         else if (const auto* settle_one = std::get_if<settle_order>(&one))
           packets.add(launcher::any_request(launcher::settle_request{settle_one->key}));
       }
@@ -355,18 +399,40 @@ void launcher_client::send_orders() {
       sent = link_->send(packet.front());
     }
 
-    const std::lock_guard<std::mutex> lock(mutex_);
     if (sent != packet_status::done) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      for (const order& one : batch)
+        if (const auto* start = std::get_if<attempt_start>(&one))
+          if (attempt_entry* entry = find(start->key))
+            entry->queued = true;
       queue_.insert(queue_.begin(), std::make_move_iterator(batch.begin()),
                     std::make_move_iterator(batch.end()));
       // A connection that has gone shows itself when it is read from.
       blocked_ = true;
       return;
     }
-    for (const order& one : batch)
-      if (const auto* start = std::get_if<attempt_start>(&one))
-        if (attempt_entry* entry = find(start->key))
-          entry->queued = false;
+  }
+}
+
+void launcher_client::end_dropped() {
+  std::vector<attempt_key> dropped;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    dropped.swap(dropped_);
+  }
+  for (const attempt_key& key : dropped) {
+    attempt_ended end;
+    end.key = key;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const attempt_entry* entry = find(key);
+      if (entry == nullptr)
+        continue;
+      end.channel = entry->attempt.channel;
+    }
+    end.how.kind = outcome_kind::cancelled;
+    end.ended_at_ms = system_now_ms();
+    take_ended(end);
   }
 }
 
@@ -401,10 +467,14 @@ void launcher_client::receive_packets() {
 
 void launcher_client::take_message(any_message message) {
   if (const auto* refused = std::get_if<launcher::refused_message>(&message)) {
-    lose_connection("the launcher refused: " + refused->reason);
+    take_refusal(*refused);
+  } else if (const auto* failed = std::get_if<launcher::upgrade_failed_message>(&message)) {
+    going_over_ = false;
+    take_upgrade_failure(failed->reason);
+    if (upgrade_first_)
+      lose_connection(failed->reason);
   } else if (const auto* welcome = std::get_if<launcher::welcome_message>(&message)) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    health_.launcher_pid = static_cast<int>(welcome->launcher_pid);
+    take_welcome(*welcome);
   } else if (auto* listing = std::get_if<launcher::listing_message>(&message)) {
     if (!ready_)
       listing_.insert(listing_.end(), std::make_move_iterator(listing->attempts.begin()),
@@ -420,6 +490,55 @@ void launcher_client::take_message(any_message message) {
         take_ended(*ended);
     }
   }
+}
+
+void launcher_client::take_refusal(const launcher::refused_message& refused) {
+  const bool may_ask = program_.known() && !upgrade_asked_;
+  const bool no_common_version = refused.version_max < launcher::protocol_version_min ||
+                                 refused.version_min > launcher::protocol_version_max;
+  if (no_common_version && may_ask) {
+    upgrade_asked_ = true;
+    upgrade_first_ = true;
+    link_.reset();
+    retry_at_ = clock::now();
+    return;
+  }
+  lose_connection("the launcher refused: " + refused.reason);
+}
+
+void launcher_client::take_welcome(const launcher::welcome_message& welcome) {
+  program_differs_ = program_.known() && welcome.program != program_;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    health_.launcher_pid = static_cast<int>(welcome.launcher_pid);
+    health_.launcher_version = welcome.launcher_version;
+    health_.containment = welcome.containment;
+    health_.running_max = welcome.running_max;
+    health_.upgrades = welcome.upgrades;
+  }
+  if (program_differs_ && upgrade_asked_)
+    take_upgrade_failure(welcome.upgrade_failure);
+}
+
+void launcher_client::ask_for_upgrade() {
+  upgrade_asked_ = true;
+  const result<void> sent = link_->send_upgrade(options_.program);
+  if (!sent)
+    return take_upgrade_failure(sent.failure().message);
+  going_over_ = true;
+  log_event(log_level::info, "the launcher runs another program and is asked to go over to this one", {});
+}
+
+void launcher_client::take_upgrade_failure(const std::string& reason) {
+  bool is_news = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    is_news = health_.upgrade_failure != reason;
+    health_.upgrade_failure = reason;
+  }
+  if (is_news)
+    log_event(log_level::warning, "the launcher goes on with another program than the daemon's",
+              {{"reason", reason}});
 }
 
 void launcher_client::take_listing() {
@@ -466,12 +585,17 @@ void launcher_client::take_listing() {
         ended.push_back(std::move(end));
       }
     }
-    if (ready_once_)
+    pid = health_.launcher_pid;
+    if (ready_once_ && !(going_over_ && pid == connected_pid_))
       ++health_.restarts;
     ready_once_ = true;
     health_.connected = true;
-    pid = health_.launcher_pid;
+    health_.last_error.clear();
+    if (!program_differs_)
+      health_.upgrade_failure.clear();
   }
+  going_over_ = false;
+  connected_pid_ = pid;
   ready_ = true;
   ready_since_ = clock::now();
   logged_failure_.clear();
@@ -483,6 +607,8 @@ void launcher_client::take_listing() {
               })}});
   listing_.clear();
   ready_changed_.notify_all();
+  if (program_differs_ && !upgrade_asked_)
+    ask_for_upgrade();
   for (const attempt_started& one : started)
     events_->on_started(one);
   for (const attempt_ended& one : ended)

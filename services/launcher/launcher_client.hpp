@@ -28,6 +28,8 @@ struct launcher_client_options {
   std::string launcher_binary = "/proc/self/exe";
   /// Further arguments behind those; tests use them.
   std::vector<std::string> launcher_arguments;
+  /// The program that a launcher is asked to go over to when it runs another one; empty: it is not asked.
+  std::string program = "/proc/self/exe";
   /// Most requests waiting to be sent; start() and signal() answer `overloaded` beyond. Above 0.
   size_t queue_max = 16'384;
   /// How long start_service() waits for the listing, milliseconds.
@@ -39,13 +41,23 @@ struct launcher_health {
   bool connected = false;
   /// 0 while none is connected.
   int launcher_pid = 0;
-  /// How often a launcher was started or found again after the first.
+  std::string launcher_version;
+  /// How the launcher holds whole process trees together; empty before the first connection.
+  std::string containment;
+  /// Most commands that the launcher runs at once.
+  uint32_t running_max = 0;
+  /// How often another launcher was started, or the same one found again after its connection was lost; one
+  /// that goes over to a new program does not count.
   uint64_t restarts = 0;
+  /// How often the launcher process that is connected has gone over to a new program.
+  uint32_t upgrades = 0;
+  /// Why the launcher stayed with another program than the daemon's; empty while it did not.
+  std::string upgrade_failure;
   /// Attempts handed over that have not ended.
   size_t running = 0;
   /// Requests waiting to be sent.
   size_t queued = 0;
-  /// The last failure in a sentence; stays after it has been overcome. Empty when there was none.
+  /// The failure that keeps the launcher from being connected, in a sentence; empty while it is connected.
   std::string last_error;
 };
 
@@ -54,6 +66,9 @@ struct launcher_health {
 ///
 /// When the launcher dies, a new one is started at once (then with backoff), and every attempt that it does
 /// not know any more ends as `lost`. Requests made meanwhile wait in the queue.
+///
+/// A launcher that runs another program than `program` is asked, once, to go over to that; whatever comes of
+/// it, no attempt and no request is lost, and it counts neither as a death nor as a restart.
 class launcher_client : public process_runner {
 public:
   explicit launcher_client(launcher_client_options options);
@@ -75,6 +90,8 @@ public:
   /// `unavailable` after stop().
   result<void> start(attempt_start request) override;
   result<void> signal(const attempt_key& key, int signal_number) override;
+  /// A start that no launcher has heard of yet is dropped, and ends as cancelled on the client's thread.
+  result<void> stop(const attempt_key& key, int64_t grace_ms) override;
   void settled(const attempt_key& key) override;
   std::vector<known_attempt> known_attempts(const std::string& channel) const override;
 
@@ -85,15 +102,21 @@ private:
     attempt_key key;
     int number = 0;
   };
+  struct stop_order {
+    attempt_key key;
+    int64_t grace_ms = 0;
+  };
   struct settle_order {
     attempt_key key;
   };
-  using order = std::variant<attempt_start, signal_order, settle_order>;
+  using order = std::variant<attempt_start, signal_order, stop_order, settle_order>;
 
   struct attempt_entry {
     known_attempt attempt;
     /// Still in the queue: no launcher has heard of it.
     bool queued = false;
+    /// Stopped while it was queued: it is not sent.
+    bool dropped = false;
   };
   using channel_table = std::map<attempt_key, attempt_entry>;
 
@@ -108,8 +131,13 @@ private:
   void run();
   void connect();
   void lose_connection(const std::string& reason);
+  void take_refusal(const launcher::refused_message& refused);
+  void take_welcome(const launcher::welcome_message& welcome);
+  void ask_for_upgrade();
+  void take_upgrade_failure(const std::string& reason);
   void send_orders();
   void refuse_start(const attempt_start& start, const std::string& reason);
+  void end_dropped();
   void receive_packets();
   void take_message(launcher::any_message message);
   void take_listing();
@@ -124,6 +152,7 @@ private:
   void end_entry(attempt_entry& entry, const attempt_ended& end);
 
   const launcher_client_options options_;
+  const launcher::program_identity program_;
   process_events* events_ = nullptr;
 
   mutable std::mutex mutex_;
@@ -131,6 +160,8 @@ private:
   std::deque<order> queue_;
   std::unordered_map<std::string, channel_table> channels_;
   std::unordered_map<attempt_key, std::string, key_hash> channel_of_;
+  /// Attempts that were stopped in the queue and whose end has not been told yet.
+  std::vector<attempt_key> dropped_;
   size_t live_ = 0;
   launcher_health health_;
   bool ready_once_ = false;
@@ -153,6 +184,15 @@ private:
   clock::time_point stop_until_{};
   int backoff_ms_ = 0;
   std::string logged_failure_;
+  /// Asked once, whatever comes of it: what has failed would fail again.
+  bool upgrade_asked_ = false;
+  /// The launcher may close the connection to go over to our program.
+  bool going_over_ = false;
+  /// The next connection is for the upgrade alone.
+  bool upgrade_first_ = false;
+  bool program_differs_ = false;
+  /// The launcher of the last listing.
+  int connected_pid_ = 0;
 };
 
 } // namespace task_runner

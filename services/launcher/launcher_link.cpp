@@ -5,8 +5,10 @@
 #include "services/launcher/launcher_start.hpp"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,7 +31,23 @@ void wake_descriptor::clear() noexcept {
   }
 }
 
-result<std::unique_ptr<launcher_link>> launcher_link::open(const launcher_place& place, int cancel) {
+namespace {
+
+/// The umask of this process. umask() itself can only be asked by changing it, under the feet of other
+/// threads.
+uint32_t own_file_mask() {
+  constexpr uint32_t usual = 022;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.compare(0, 6, "Umask:") == 0)
+      return static_cast<uint32_t>(std::strtoul(line.c_str() + 6, nullptr, 8)) & 0777U;
+  return usual;
+}
+
+} // namespace
+
+result<std::unique_ptr<launcher_link>> launcher_link::open(const launcher_place& place, link_purpose purpose,
+                                                           int cancel) {
   const result<owned_descriptor> directory = open_directory(place.state_dir);
   if (!directory)
     return directory.failure();
@@ -52,12 +70,14 @@ result<std::unique_ptr<launcher_link>> launcher_link::open(const launcher_place&
   if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.uid != ::geteuid())
     return error{error_code::unavailable, "launcher.sock belongs to another user"};
   std::unique_ptr<launcher_link> link(new launcher_link(std::move(*socket)));
-  if (const result<void> said = link->say_hello(); !said)
+  const result<void> said =
+      purpose == link_purpose::converse ? link->say_hello(place.identity) : link->send_upgrade(place.program);
+  if (!said)
     return said.failure();
   return link;
 }
 
-result<void> launcher_link::say_hello() {
+result<void> launcher_link::say_hello(const program_identity& program) {
   const result<owned_descriptor> environment = make_memfd("tr-environment", encode_environment(::environ));
   if (!environment)
     return environment.failure();
@@ -71,6 +91,20 @@ result<void> launcher_link::say_hello() {
   if (send_packet(socket_.get(), encode(hello), {environment->get(), working_directory.get()}) !=
       packet_status::done)
     return error{error_code::unavailable, "the launcher closed the connection before the hello"};
+  // One that has refused the hello takes no more; its reason is there to be read.
+  if (send_packet(socket_.get(), encode(introduction_message{program, own_file_mask()})) ==
+      packet_status::again)
+    return error{error_code::unavailable, "the launcher takes no packet"};
+  return {};
+}
+
+result<void> launcher_link::send_upgrade(const std::string& program) {
+  const owned_descriptor file(::open(program.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file)
+    return error{error_code::unavailable, "cannot open " + program + ": " + std::strerror(errno)};
+  if (send_packet(socket_.get(), encode(upgrade_message{TASK_RUNNER_VERSION}), {file.get()}) !=
+      packet_status::done)
+    return error{error_code::unavailable, "the launcher takes no packet"};
   return {};
 }
 

@@ -30,14 +30,27 @@ struct launcher_place {
   std::string state_dir;
   std::string binary;
   std::vector<std::string> arguments;
+  /// The path of the program that it should run, and which one that is.
+  std::string program;
+  program_identity identity;
 };
 
-/// A connection that has said hello. Not thread-safe.
+/// What a connection is for.
+enum class link_purpose : uint8_t {
+  /// Hello and introduction are said; requests may follow the welcome.
+  converse,
+  /// The launcher, with which there is no common version, is asked to go over to our program; its answer is
+  /// the end of the connection, or why it does not.
+  upgrade,
+};
+
+/// A connection to a launcher. Not thread-safe.
 class launcher_link {
 public:
-  /// Connects to the launcher of the directory, after starting one when there is none, and says hello. May
-  /// take up to launcher_start_wait_ms; gives up early when `cancel` becomes readable.
-  static result<std::unique_ptr<launcher_link>> open(const launcher_place& place, int cancel);
+  /// Connects to the launcher of the directory, after starting one when there is none. May take up to
+  /// launcher_start_wait_ms; gives up early when `cancel` becomes readable.
+  static result<std::unique_ptr<launcher_link>> open(const launcher_place& place, link_purpose purpose,
+                                                     int cancel);
 
   int descriptor() const noexcept { return socket_.get(); }
 
@@ -45,6 +58,8 @@ public:
   packet_status send(std::string_view packet);
   /// Sends one start that is too large for a packet, in a memfd. An error when no memfd can be had.
   result<packet_status> send_large(const attempt_start& start);
+  /// Asks the launcher to go over to this program.
+  result<void> send_upgrade(const std::string& program);
 
   /// The next message. `closed` when the launcher has gone, `damaged` when it speaks nonsense.
   packet_status receive(any_message& into);
@@ -52,7 +67,7 @@ public:
 private:
   explicit launcher_link(owned_descriptor socket)
       : socket_(std::move(socket)) {}
-  result<void> say_hello();
+  result<void> say_hello(const program_identity& program);
 
   owned_descriptor socket_;
   std::string packet_;

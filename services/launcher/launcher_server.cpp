@@ -73,47 +73,76 @@ std::string working_directory_name(std::string_view environment) {
 
 } // namespace
 
-launcher_server::launcher_server(int state_dir, const launcher_options& options)
-    : state_dir_(state_dir)
+launcher_server::launcher_server(held_directory held, const launcher_options& options)
+    : held_(std::move(held))
     , options_(options)
-    , log_(state_dir) {}
+    , log_(held_.directory.get()) {}
 
-result<std::unique_ptr<launcher_server>> launcher_server::open(int state_dir, const launcher_options& options,
+result<void> launcher_server::open_loop() {
+  epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll_)
+    return failure_of("cannot make an epoll set");
+  sigset_t child_ended;
+  ::sigemptyset(&child_ended);
+  ::sigaddset(&child_ended, SIGCHLD);
+  child_signal_.reset(::signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!child_signal_)
+    return failure_of("cannot make a signalfd");
+  return {};
+}
+
+result<void> launcher_server::watch_own() {
+  epoll_event interest{};
+  interest.events = EPOLLIN;
+  interest.data.u64 = make_epoll_tag(epoll_source::listener, 0);
+  epoll_event children{};
+  children.events = EPOLLIN | EPOLLONESHOT;
+  children.data.u64 = make_epoll_tag(epoll_source::child_signal, 0);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), &interest) != 0 ||
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, child_signal_.get(), &children) != 0)
+    return failure_of("cannot watch launcher.sock");
+  return {};
+}
+
+command_table_setting launcher_server::table_setting(const rlimit& command_descriptors) const {
+  command_table_setting setting;
+  setting.epoll = epoll_.get();
+  setting.output_dir = output_dir_.get();
+  setting.null_input = null_input_.get();
+  setting.command_descriptors = command_descriptors;
+  setting.running_max = running_limit();
+  setting.output = options_.output;
+  setting.containment = options_.containment;
+  return setting;
+}
+
+result<std::unique_ptr<launcher_server>> launcher_server::open(held_directory held,
+                                                               const launcher_options& options,
                                                                const rlimit& command_descriptors) {
-  std::unique_ptr<launcher_server> server(new launcher_server(state_dir, options));
-  server->epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  std::unique_ptr<launcher_server> server(new launcher_server(std::move(held), options));
+  const int state_dir = server->held_.directory.get();
+  server->command_descriptors_ = command_descriptors;
+  if (const result<void> opened = server->open_loop(); !opened)
+    return opened.failure();
   server->null_input_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!server->epoll_ || !server->null_input_)
-    return failure_of("cannot open /dev/null or an epoll set");
+  if (!server->null_input_)
+    return failure_of("cannot open /dev/null");
   if (::mkdirat(state_dir, "output", 0700) != 0 && errno != EEXIST)
     return failure_of("cannot make the directory output");
   server->output_dir_.reset(::openat(state_dir, "output", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!server->output_dir_)
     return failure_of("cannot open the directory output");
 
-  sigset_t child_ended;
-  ::sigemptyset(&child_ended);
-  ::sigaddset(&child_ended, SIGCHLD);
-  server->child_signal_.reset(::signalfd(-1, &child_ended, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!server->child_signal_)
-    return failure_of("cannot make a signalfd");
-
   journal_contents found;
   result<std::unique_ptr<journal>> outcomes = journal::open(state_dir, found);
   if (!outcomes)
     return outcomes.failure();
   if (found.cut_bytes > 0)
-    server->log_.write("cut " + std::to_string(found.cut_bytes) +
-                       " bytes of damaged or unfinished end off launcher.journal");
+    server->log_.write("cut " + std::to_string(found.cut_bytes) + " bytes off launcher.journal, which was " +
+                       "damaged " + std::to_string(found.good_bytes) + " bytes from its beginning");
 
-  command_table_setting setting;
-  setting.epoll = server->epoll_.get();
-  setting.output_dir = server->output_dir_.get();
-  setting.null_input = server->null_input_.get();
-  setting.command_descriptors = command_descriptors;
-  setting.running_max = running_limit();
-  setting.output = options.output;
-  server->commands_ = std::make_unique<command_table>(setting, std::move(*outcomes), server->log_);
+  server->commands_ = std::make_unique<command_table>(server->table_setting(command_descriptors),
+                                                      std::move(*outcomes), server->log_);
   server->commands_->adopt(std::move(found.attempts));
   // Nobody is connected yet: a daemon gets these through the listing.
   server->commands_->take_events();
@@ -122,19 +151,12 @@ result<std::unique_ptr<launcher_server>> launcher_server::open(int state_dir, co
   if (!listener)
     return listener.failure();
   server->listener_ = std::move(*listener);
-  epoll_event interest{};
-  interest.events = EPOLLIN;
-  interest.data.u64 = make_epoll_tag(epoll_source::listener, 0);
-  epoll_event children{};
-  children.events = EPOLLIN | EPOLLONESHOT;
-  children.data.u64 = make_epoll_tag(epoll_source::child_signal, 0);
-  if (::epoll_ctl(server->epoll_.get(), EPOLL_CTL_ADD, server->listener_.get(), &interest) != 0 ||
-      ::epoll_ctl(server->epoll_.get(), EPOLL_CTL_ADD, server->child_signal_.get(), &children) != 0)
-    return failure_of("cannot watch launcher.sock");
+  if (const result<void> watched = server->watch_own(); !watched)
+    return watched.failure();
   return server;
 }
 
-void launcher_server::run() {
+int launcher_server::run() {
   leave_at_ = steady_now_ms() + options_.idle_grace_ms;
   std::array<epoll_event, events_per_turn> events{};
   for (;;) {
@@ -145,7 +167,7 @@ void launcher_server::run() {
         send(daemon_, std::move(packet));
     drop_silent_strangers(now);
 
-    const bool has_reason = !connections_.empty() || !commands_->is_idle();
+    const bool has_reason = !connections_.empty() || !commands_->is_idle() || probe_ != nullptr;
     if (has_reason)
       leave_at_ = 0;
     else if (leave_at_ == 0)
@@ -174,22 +196,35 @@ void launcher_server::run() {
       case epoll_source::process:
         commands_->on_process(number);
         break;
+      case epoll_source::probe:
+        on_probe_end();
+        break;
       }
     }
     now = steady_now_ms();
-    if (orphans_at_ != 0 && orphans_at_ <= now) {
-      orphans_at_ = 0;
-      signalfd_siginfo info{};
-      while (::read(child_signal_.get(), &info, sizeof(info)) > 0) {
-      }
-      commands_->reap_orphans();
-      epoll_event children{};
-      children.events = EPOLLIN | EPOLLONESHOT;
-      children.data.u64 = make_epoll_tag(epoll_source::child_signal, 0);
-      ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, child_signal_.get(), &children);
+    if (probe_ && probe_until_ != 0 && probe_until_ <= now) {
+      probe_until_ = 0;
+      probe_->give_up();
     }
+    if (orphans_at_ != 0 && orphans_at_ <= now)
+      look_for_orphans();
   }
-  ::unlinkat(state_dir_, "launcher.sock", 0);
+  ::unlinkat(held_.directory.get(), "launcher.sock", 0);
+  // While the lock is still held, so that the file is never one that a later launcher has just written.
+  ::unlinkat(held_.directory.get(), "launcher.pid", 0);
+  return 0;
+}
+
+void launcher_server::look_for_orphans() {
+  orphans_at_ = 0;
+  signalfd_siginfo info{};
+  while (::read(child_signal_.get(), &info, sizeof(info)) > 0) {
+  }
+  commands_->reap_orphans();
+  epoll_event children{};
+  children.events = EPOLLIN | EPOLLONESHOT;
+  children.data.u64 = make_epoll_tag(epoll_source::child_signal, 0);
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, child_signal_.get(), &children);
 }
 
 int launcher_server::timeout_ms(steady_ms now) const noexcept {
@@ -202,6 +237,8 @@ int launcher_server::timeout_ms(steady_ms now) const noexcept {
     sooner(leave_at_);
   if (orphans_at_ != 0)
     sooner(orphans_at_);
+  if (probe_ && probe_until_ != 0)
+    sooner(probe_until_);
   for (const auto& [number, one] : connections_)
     if (one.hello_until != 0)
       sooner(one.hello_until);
@@ -271,23 +308,33 @@ void launcher_server::receive_from(uint64_t number, int packets_max) {
       refuse(number, "a packet was too long or carried too many descriptors");
       return;
     case packet_status::done:
-      if (found->second.hello_until != 0) {
-        greet(number, packet_, packet_descriptors_);
-      } else if (const result<void> taken = take_requests(packet_, packet_descriptors_); !taken) {
-        refuse(number, taken.failure().message);
-        return;
-      }
+      take_packet(number, packet_, packet_descriptors_);
       break;
     }
   }
 }
 
-void launcher_server::greet(uint64_t number, const std::string& packet,
-                            std::vector<owned_descriptor>& descriptors) {
-  const result<any_message> decoded = decode(packet);
+void launcher_server::take_packet(uint64_t number, const std::string& packet,
+                                  std::vector<owned_descriptor>& descriptors) {
+  result<any_message> decoded = decode(packet);
   if (!decoded)
     return refuse(number, decoded.failure().message);
-  const auto* hello = std::get_if<hello_message>(&*decoded);
+  const connection& from = connections_.at(number);
+  if (const auto* upgrade = std::get_if<upgrade_message>(&*decoded)) {
+    begin_upgrade(number, upgrade->version, descriptors);
+  } else if (from.hello_until == 0) {
+    if (const result<void> taken = take_requests(*decoded, descriptors); !taken)
+      refuse(number, taken.failure().message);
+  } else if (from.version == 0) {
+    greet(number, *decoded, descriptors);
+  } else {
+    take_over_daemon(number, *decoded);
+  }
+}
+
+void launcher_server::greet(uint64_t number, const any_message& message,
+                            std::vector<owned_descriptor>& descriptors) {
+  const auto* hello = std::get_if<hello_message>(&message);
   if (hello == nullptr)
     return refuse(number, "the first packet must be a hello");
   const uint16_t version = std::min(hello->version_max, protocol_version_max);
@@ -297,58 +344,87 @@ void launcher_server::greet(uint64_t number, const std::string& packet,
                               std::to_string(protocol_version_min) + " to " +
                               std::to_string(protocol_version_max) +
                               "; it leaves when its commands have ended, then a new one can start");
+  result<daemon_surroundings> surroundings = take_surroundings(descriptors);
+  if (!surroundings)
+    return refuse(number, surroundings.failure().message);
+  connection& from = connections_.at(number);
+  from.version = version;
+  from.surroundings = std::move(*surroundings);
+  from.directory = std::move(descriptors[1]);
+}
 
-  result<command_environment> environment = take_environment(descriptors);
-  if (!environment)
-    return refuse(number, environment.failure().message);
+void launcher_server::take_over_daemon(uint64_t number, const any_message& message) {
+  const auto* introduction = std::get_if<introduction_message>(&message);
+  if (introduction == nullptr)
+    return refuse(number, "after the hello an introduction is expected");
   // The newest daemon has the word. What the former one had sent still counts.
   if (daemon_ != 0 && daemon_ != number) {
     const uint64_t former = daemon_;
     receive_from(former, packets_of_former_max);
     close_connection(former);
   }
-  commands_->set_environment(std::move(*environment));
-  connections_.at(number).hello_until = 0;
+  connection& from = connections_.at(number);
+  from.surroundings.file_mask = introduction->file_mask;
+  if (::fchdir(from.directory.get()) != 0)
+    return refuse(number,
+                  std::string("cannot enter the daemon's working directory: ") + std::strerror(errno));
+  from.directory.reset();
+  from.surroundings.directory = working_directory_name(from.surroundings.environment);
+  surroundings_ = std::move(from.surroundings);
+  from.surroundings = {};
+  surround_commands();
+  from.hello_until = 0;
   // Events so far belong to the listing; from here on they are sent.
   commands_->take_events();
   daemon_ = number;
   welcome_message welcome;
-  welcome.version = version;
+  welcome.version = from.version;
   welcome.launcher_pid = static_cast<uint32_t>(::getpid());
   welcome.launcher_version = TASK_RUNNER_VERSION;
+  welcome.program = own_program();
+  welcome.containment = commands_->containment();
+  welcome.running_max = static_cast<uint32_t>(commands_->running_max());
+  welcome.upgrades = upgrades_;
+  welcome.upgrade_failure = upgrade_failure_;
   send(number, encode(welcome));
   for (std::string& part : commands_->listing())
     send(number, std::move(part));
   send(number, encode(ready_message{}));
 }
 
-result<command_environment>
-launcher_server::take_environment(const std::vector<owned_descriptor>& descriptors) {
+void launcher_server::surround_commands() {
+  commands_->set_environment(command_environment(surroundings_.environment, surroundings_.directory));
+  commands_->set_file_mask(surroundings_.file_mask);
+}
+
+result<daemon_surroundings>
+launcher_server::take_surroundings(const std::vector<owned_descriptor>& descriptors) {
   if (descriptors.size() != 2)
     return error{error_code::invalid_argument,
                  "a hello brings two descriptors: the environment and the working directory"};
-  const result<std::string> bytes = read_memfd(descriptors[0].get(), environment_bytes_max);
+  result<std::string> bytes = read_memfd(descriptors[0].get(), environment_bytes_max);
   if (!bytes)
     return bytes.failure();
-  if (::fchdir(descriptors[1].get()) != 0)
-    return error{error_code::invalid_argument,
-                 std::string("cannot enter the daemon's working directory: ") + std::strerror(errno)};
-  return command_environment(*bytes, working_directory_name(*bytes));
+  struct stat facts {};
+  if (::fstat(descriptors[1].get(), &facts) != 0 || !S_ISDIR(facts.st_mode))
+    return error{error_code::invalid_argument, "the daemon's working directory is no directory"};
+  daemon_surroundings surroundings;
+  surroundings.environment = std::move(*bytes);
+  return surroundings;
 }
 
-result<void> launcher_server::take_requests(const std::string& packet,
-                                            std::vector<owned_descriptor>& descriptors) {
-  result<any_message> decoded = decode(packet);
-  if (!decoded)
-    return decoded.failure();
-  auto* batch = std::get_if<requests_message>(&*decoded);
+result<void> launcher_server::take_requests(any_message& message,
+                                            const std::vector<owned_descriptor>& descriptors) {
+  auto* batch = std::get_if<requests_message>(&message);
   if (batch == nullptr)
-    return error{error_code::invalid_argument, "only requests are expected after the hello"};
+    return error{error_code::invalid_argument, "only requests are expected after the introduction"};
   for (any_request& one : batch->requests) {
     if (auto* start = std::get_if<attempt_start>(&one)) {
       commands_->start(std::move(*start));
     } else if (const auto* signal = std::get_if<signal_request>(&one)) {
       commands_->signal(signal->key, signal->number);
+    } else if (const auto* stop = std::get_if<stop_request>(&one)) {
+      commands_->stop(stop->key, stop->grace_ms);
     } else if (const auto* settle = std::get_if<settle_request>(&one)) {
       commands_->settle(settle->key);
     } else if (const auto* large = std::get_if<large_start_request>(&one)) {

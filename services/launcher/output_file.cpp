@@ -260,6 +260,37 @@ output_writer::output_writer(int output_dir, const attempt_key& key, output_limi
   limits_.tail_bytes = std::max<uint64_t>(limits_.tail_bytes, 1);
 }
 
+output_writer::output_writer(int output_dir, const attempt_key& key, output_limits limits,
+                             const output_progress& progress)
+    : output_writer(output_dir, key, limits) {
+  head_size_ = progress.head_size;
+  ring_total_ = progress.ring_total;
+  total_bytes_ = progress.total_bytes;
+  failed_bytes_ = progress.failed_bytes;
+  finished_ = progress.finished;
+  constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+  if (progress.has_head && !finished_)
+    head_.reset(::openat(output_dir_, name_.c_str(), flags));
+  if (progress.has_tail && !finished_) {
+    tail_.reset(::openat(output_dir_, (name_ + ".tail").c_str(), flags));
+    const std::optional<tail_header> header = tail_ ? read_tail_header(tail_.get()) : std::nullopt;
+    if (header)
+      limits_.tail_bytes = header->ring_size;
+  }
+  // Files that somebody has removed are not begun anew: what follows would stand where it does not belong.
+  finished_ = finished_ || (progress.has_head && !head_) || (progress.has_tail && !tail_);
+}
+
+output_progress output_writer::progress() const noexcept {
+  return {head_size_,
+          ring_total_,
+          total_bytes_,
+          failed_bytes_,
+          static_cast<bool>(head_),
+          static_cast<bool>(tail_),
+          finished_};
+}
+
 bool output_writer::open_head() noexcept {
   if (head_)
     return true;

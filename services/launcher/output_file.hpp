@@ -46,12 +46,28 @@ result<std::string> read_output(const std::string& state_dir, const attempt_key&
 
 namespace launcher {
 
+/// How far a writer has come, for one that goes on in another program.
+struct output_progress {
+  uint64_t head_size = 0;
+  uint64_t ring_total = 0;
+  uint64_t total_bytes = 0;
+  uint64_t failed_bytes = 0;
+  bool has_head = false;
+  bool has_tail = false;
+  bool finished = false;
+};
+
 /// Writes the output of one attempt. Never fails: what cannot be written is counted as dropped and the
 /// command goes on. Not thread-safe. `output_dir` must outlive it.
 class output_writer {
 public:
   /// `output_dir` is a descriptor of the directory `output`.
   output_writer(int output_dir, const attempt_key& key, output_limits limits);
+
+  /// Goes on with the files that another writer of the same attempt has left open.
+  output_writer(int output_dir, const attempt_key& key, output_limits limits,
+                const output_progress& progress);
+  output_progress progress() const noexcept;
 
   void append(std::string_view bytes) noexcept;
 

@@ -11,9 +11,10 @@ namespace {
 constexpr uint32_t packet_magic = 0x4e4c5254; // "TRLN"
 constexpr size_t version_text_length_max = 64;
 constexpr size_t reason_length_max = 1'024;
+constexpr size_t containment_length_max = 256;
 /// Bytes of a packet besides its records: magic, version, type, count.
 constexpr size_t packet_overhead = 12;
-/// A start whose arguments are larger than this travels in a memfd.
+/// A start that is larger than this travels in a memfd.
 constexpr size_t inline_start_bytes_max = 32'768;
 
 enum class packet_type : uint16_t {
@@ -24,9 +25,12 @@ enum class packet_type : uint16_t {
   ready = 5,
   requests = 6,
   events = 7,
+  introduction = 8,
+  upgrade = 9,
+  upgrade_failed = 10,
 };
 
-enum class request_kind : uint8_t { start = 1, large_start = 2, signal = 3, settle = 4 };
+enum class request_kind : uint8_t { start = 1, large_start = 2, signal = 3, settle = 4, stop = 5 };
 enum class event_kind : uint8_t { started = 1, ended = 2 };
 
 error damaged(std::string_view what) {
@@ -38,28 +42,6 @@ void write_header(byte_writer& out, packet_type type) {
   out.number(packet_magic);
   out.number(protocol_version_max);
   out.number(static_cast<uint16_t>(type));
-}
-
-void write_start(byte_writer& out, const attempt_start& start) {
-  write_key(out, start.key);
-  out.text(start.channel);
-  out.text(start.line);
-  out.number(static_cast<uint32_t>(start.argv.size()));
-  for (const std::string& argument : start.argv)
-    out.text(argument);
-}
-
-attempt_start read_start(byte_reader& in) {
-  attempt_start start;
-  start.key = read_key(in);
-  start.channel = read_name(in);
-  start.line = std::string(in.text(command_length_max));
-  const auto count = in.number<uint32_t>();
-  if (count > argument_count_max)
-    in.reject();
-  for (uint32_t i = 0; i < count && in.ok(); ++i)
-    start.argv.emplace_back(in.text(command_length_max));
-  return start;
 }
 
 void write_request(byte_writer& out, const any_request& value) {
@@ -76,6 +58,10 @@ void write_request(byte_writer& out, const any_request& value) {
   } else if (const auto* settle = std::get_if<settle_request>(&value)) {
     out.number(static_cast<uint8_t>(request_kind::settle));
     write_key(out, settle->key);
+  } else if (const auto* stop = std::get_if<stop_request>(&value)) {
+    out.number(static_cast<uint8_t>(request_kind::stop));
+    write_key(out, stop->key);
+    out.number(stop->grace_ms);
   }
 }
 
@@ -99,6 +85,14 @@ any_request read_request(byte_reader& in) {
   }
   case request_kind::settle:
     return settle_request{read_key(in)};
+  case request_kind::stop: {
+    stop_request stop;
+    stop.key = read_key(in);
+    stop.grace_ms = in.number<int64_t>();
+    if (stop.grace_ms < 0 || stop.grace_ms > grace_ms_max)
+      in.reject();
+    return stop;
+  }
   }
   in.reject();
   return settle_request{};
@@ -155,6 +149,11 @@ std::string encode(const any_message& value) {
     out.number(welcome->version);
     out.number(welcome->launcher_pid);
     out.text(std::string_view(welcome->launcher_version).substr(0, version_text_length_max));
+    write_identity(out, welcome->program);
+    out.text(std::string_view(welcome->containment).substr(0, containment_length_max));
+    out.number(welcome->running_max);
+    out.number(welcome->upgrades);
+    out.text(std::string_view(welcome->upgrade_failure).substr(0, reason_length_max));
   } else if (const auto* listing = std::get_if<listing_message>(&value)) {
     write_header(out, packet_type::listing);
     out.number(static_cast<uint32_t>(listing->attempts.size()));
@@ -172,6 +171,16 @@ std::string encode(const any_message& value) {
     out.number(static_cast<uint32_t>(events->events.size()));
     for (const any_event& one : events->events)
       write_event(out, one);
+  } else if (const auto* introduction = std::get_if<introduction_message>(&value)) {
+    write_header(out, packet_type::introduction);
+    write_identity(out, introduction->program);
+    out.number(introduction->file_mask);
+  } else if (const auto* upgrade = std::get_if<upgrade_message>(&value)) {
+    write_header(out, packet_type::upgrade);
+    out.text(std::string_view(upgrade->version).substr(0, version_text_length_max));
+  } else if (const auto* failed = std::get_if<upgrade_failed_message>(&value)) {
+    write_header(out, packet_type::upgrade_failed);
+    out.text(std::string_view(failed->reason).substr(0, reason_length_max));
   }
   return std::move(out.bytes());
 }
@@ -186,8 +195,9 @@ result<any_message> decode(std::string_view packet) {
   const auto type = static_cast<packet_type>(in.number<uint16_t>());
   if (!in.ok())
     return damaged("it is cut short");
-  // hello and refused are read whatever their version: that is how two strangers find out.
-  const bool any_version = type == packet_type::hello || type == packet_type::refused;
+  // These are read whatever their version: that is how two strangers find out.
+  const bool any_version = type == packet_type::hello || type == packet_type::refused ||
+                           type == packet_type::upgrade || type == packet_type::upgrade_failed;
   if (!any_version && (version < protocol_version_min || version > protocol_version_max))
     return damaged("version " + std::to_string(version) + " is not spoken here");
 
@@ -215,6 +225,11 @@ result<any_message> decode(std::string_view packet) {
     welcome.version = in.number<uint16_t>();
     welcome.launcher_pid = in.number<uint32_t>();
     welcome.launcher_version = std::string(in.text(version_text_length_max));
+    welcome.program = read_identity(in);
+    welcome.containment = std::string(in.text(containment_length_max));
+    welcome.running_max = in.number<uint32_t>();
+    welcome.upgrades = in.number<uint32_t>();
+    welcome.upgrade_failure = std::string(in.text(reason_length_max));
     value = std::move(welcome);
     break;
   }
@@ -229,6 +244,21 @@ result<any_message> decode(std::string_view packet) {
     break;
   case packet_type::events:
     value = events_message{read_records<any_event>(in, read_event)};
+    break;
+  case packet_type::introduction: {
+    introduction_message introduction;
+    introduction.program = read_identity(in);
+    introduction.file_mask = in.number<uint32_t>();
+    if (introduction.file_mask > 0777)
+      in.reject();
+    value = introduction;
+    break;
+  }
+  case packet_type::upgrade:
+    value = upgrade_message{std::string(in.text(version_text_length_max))};
+    break;
+  case packet_type::upgrade_failed:
+    value = upgrade_failed_message{std::string(in.text(reason_length_max))};
     break;
   default:
     return damaged("unknown type " + std::to_string(static_cast<unsigned>(type)));
@@ -253,10 +283,7 @@ result<attempt_start> decode_start(std::string_view bytes) {
 }
 
 bool needs_descriptor(const attempt_start& start) noexcept {
-  size_t bytes = start.line.size();
-  for (const std::string& argument : start.argv)
-    bytes += argument.size() + sizeof(uint32_t);
-  return bytes > inline_start_bytes_max;
+  return size_of(start) > inline_start_bytes_max;
 }
 
 packet_batch::packet_batch(kind what)

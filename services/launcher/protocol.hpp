@@ -4,6 +4,7 @@
 #pragma once
 
 #include "services/domain/result.hpp"
+#include "services/launcher/program_identity.hpp"
 #include "services/ports/process_runner.hpp"
 
 #include <cstdint>
@@ -16,15 +17,20 @@ namespace task_runner::launcher {
 
 // Layout of a packet, all numbers little-endian:
 //   u32 magic "TRLN", u16 version, u16 type, body.
-// hello and refused keep their bodies in every version, so that strangers can tell each other why they part.
+// hello, refused, upgrade and upgrade_failed keep their bodies in every version, so that strangers can tell
+// each other why they part, and a launcher can be replaced by one that speaks the daemon's version.
 // A conversation:
-//   daemon: hello (+ descriptors: environment memfd, working directory)
+//   daemon: hello (+ descriptors: environment memfd, working directory), introduction
 //   launcher: welcome, listing..., ready          or: refused, and it closes
 //   daemon: requests...     launcher: events...
+// At any time, even in place of the hello:
+//   daemon: upgrade (+ descriptor: the program)
+//   launcher: executes it, which closes the connection; a new one finds the new program
+//                                                 or: upgrade_failed, and it goes on
 
 /// The versions of the protocol that this build speaks.
-constexpr uint16_t protocol_version_min = 1;
-constexpr uint16_t protocol_version_max = 1;
+constexpr uint16_t protocol_version_min = 2;
+constexpr uint16_t protocol_version_max = 2;
 
 /// Largest packet, bytes.
 constexpr size_t packet_size_max = 65'536;
@@ -36,8 +42,9 @@ constexpr size_t packet_descriptors_max = 4;
 /// together under the usual stack limit, so a larger one could not be executed with.
 constexpr size_t environment_bytes_max = 4'194'304;
 
-/// Largest encoded start request in a memfd, bytes: the largest argv of the domain with its lengths.
-constexpr size_t large_start_bytes_max = 2'097'152;
+/// Largest encoded start request in a memfd, bytes: the largest argv, input and variables of the domain with
+/// their lengths.
+constexpr size_t large_start_bytes_max = 4'194'304;
 
 /// The daemon introduces itself. Descriptors: [0] a memfd with NUL-terminated environment entries, [1] the
 /// working directory for commands (O_PATH).
@@ -46,6 +53,13 @@ struct hello_message {
   uint16_t version_max = protocol_version_max;
   uint32_t daemon_pid = 0;
   std::string daemon_version;
+};
+
+/// The second packet of a daemon.
+struct introduction_message {
+  program_identity program;
+  /// The umask that commands get unless they say another one.
+  uint32_t file_mask = 022;
 };
 
 /// The launcher will not talk: no common version, or a packet that makes no sense. It closes afterwards.
@@ -60,6 +74,15 @@ struct welcome_message {
   uint16_t version = protocol_version_max;
   uint32_t launcher_pid = 0;
   std::string launcher_version;
+  program_identity program;
+  /// How whole process trees are held together, as `/status` shows it.
+  std::string containment;
+  /// Most commands that it runs at once.
+  uint32_t running_max = 0;
+  /// How often this process has gone over to a new program.
+  uint32_t upgrades = 0;
+  /// Why it last stayed with its program though it was asked to go over; empty when it never did.
+  std::string upgrade_failure;
 };
 
 /// A part of what the launcher knows: waiting, running, and ended without having been settled.
@@ -82,11 +105,19 @@ struct signal_request {
   int number = 0;
 };
 
+/// The end of the attempt's whole tree: TERM, after `grace_ms` KILL.
+struct stop_request {
+  attempt_key key;
+  /// 0 to grace_ms_max.
+  int64_t grace_ms = 0;
+};
+
 struct settle_request {
   attempt_key key;
 };
 
-using any_request = std::variant<attempt_start, large_start_request, signal_request, settle_request>;
+using any_request =
+    std::variant<attempt_start, large_start_request, signal_request, settle_request, stop_request>;
 
 struct requests_message {
   std::vector<any_request> requests;
@@ -98,8 +129,21 @@ struct events_message {
   std::vector<any_event> events;
 };
 
+/// The launcher is to go over to another program. Descriptor [0] is that program, open for reading or as a
+/// path.
+struct upgrade_message {
+  /// The version of the daemon that asks, for the log.
+  std::string version;
+};
+
+/// The launcher stays with its program.
+struct upgrade_failed_message {
+  std::string reason;
+};
+
 using any_message = std::variant<hello_message, refused_message, welcome_message, listing_message,
-                                 ready_message, requests_message, events_message>;
+                                 ready_message, requests_message, events_message, introduction_message,
+                                 upgrade_message, upgrade_failed_message>;
 
 /// One message as a packet. The caller keeps lists small enough for `packet_size_max` (see packet_batch).
 std::string encode(const any_message& value);

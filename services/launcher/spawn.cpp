@@ -6,6 +6,7 @@
 // run commands are busy.
 #include "services/launcher/spawn.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -16,13 +17,28 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace task_runner::launcher {
 namespace {
 
-/// The child's stack, in its own copy of our memory.
-constexpr size_t child_stack_size = 65'536;
+/// What a child was about when it failed; above the errno in its failure slot.
+enum class child_stage : int {
+  execute = 0,
+  streams,
+  cgroup,
+  tag,
+  memory_limit,
+  cpu_limit,
+  process_limit,
+  file_size_limit,
+  nice,
+  user,
+  directory,
+};
+constexpr unsigned stage_shift = 16;
+constexpr unsigned reason_mask = 0xffff;
 
 /// Everything the child uses, made ready beforehand, so that it has little to do before it executes.
 struct child_order {
@@ -33,12 +49,8 @@ struct child_order {
   char* const* shell_words = nullptr;
   /// `/bin/sh PROGRAM ARGUMENTS…` for a script without `#!`, the second word open; null for a line.
   const char** script_words = nullptr;
-  char* const* environment = nullptr;
-  int null_input = -1;
   int output = -1;
-  rlimit descriptors{};
-  /// In shared memory.
-  volatile int* failure = nullptr;
+  const spawn_setting* setting = nullptr;
 };
 
 /// Whether execvp goes on to the next directory after this error.
@@ -47,43 +59,99 @@ bool goes_on(int reason) noexcept {
          reason == ETIMEDOUT;
 }
 
-int child_main(void* argument) {
-  auto* order = static_cast<child_order*>(argument);
-  ::setsid();
-  ::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &order->descriptors, nullptr);
-  if (::dup2(order->null_input, STDIN_FILENO) < 0 || ::dup2(order->output, STDOUT_FILENO) < 0 ||
-      ::dup2(order->output, STDERR_FILENO) < 0) {
-    *order->failure = errno;
-    ::_exit(127);
-  }
+[[noreturn]] void fail(const child_order& order, child_stage stage, int reason) noexcept {
+  *order.setting->failure = static_cast<int>(static_cast<unsigned>(stage) << stage_shift |
+                                             (static_cast<unsigned>(reason) & reason_mask));
+  ::_exit(127);
+}
+
+void set_limit(const child_order& order, int resource, std::optional<uint64_t> soft, uint64_t hard_above,
+               child_stage stage) noexcept {
+  if (!soft)
+    return;
+  const rlimit limit{*soft, *soft < RLIM_INFINITY - hard_above ? *soft + hard_above : RLIM_INFINITY};
+  if (::syscall(SYS_prlimit64, 0, resource, &limit, nullptr) != 0)
+    fail(order, stage, errno);
+}
+
+/// The mark that descendants inherit. The soft limit goes no higher than it was.
+void set_tag(const child_order& order) noexcept {
+  rlimit limit{};
+  if (::syscall(SYS_prlimit64, 0, RLIMIT_RTTIME, nullptr, &limit) != 0)
+    fail(order, child_stage::tag, errno);
+  limit.rlim_max = order.setting->tag;
+  if (limit.rlim_cur > limit.rlim_max)
+    limit.rlim_cur = limit.rlim_max;
+  if (::syscall(SYS_prlimit64, 0, RLIMIT_RTTIME, &limit, nullptr) != 0)
+    fail(order, child_stage::tag, errno);
+}
+
+/// The system calls themselves: the C library's functions would first look for other threads.
+void become_user(const child_order& order) noexcept {
+  const user_identity& user = *order.setting->user;
+  if (::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) != 0 ||
+      ::syscall(SYS_setresgid, user.group, user.group, user.group) != 0 ||
+      ::syscall(SYS_setresuid, user.user, user.user, user.user) != 0)
+    fail(order, child_stage::user, errno);
+}
+
+/// The child's surroundings, in an order in which none takes away what the next one needs.
+void set_surroundings(const child_order& order) noexcept {
+  const spawn_setting& setting = *order.setting;
+  if (setting.enters_cgroup && setting.cgroup >= 0 && !enter_cgroup(setting.cgroup))
+    fail(order, child_stage::cgroup, errno);
+  if (setting.tag != 0)
+    set_tag(order);
+  ::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, &setting.descriptors, nullptr);
+  set_limit(order, RLIMIT_CPU, setting.limits.cpu_s, 1, child_stage::cpu_limit);
+  set_limit(order, RLIMIT_NPROC, setting.limits.processes, 0, child_stage::process_limit);
+  set_limit(order, RLIMIT_FSIZE, setting.limits.file_size_bytes, 0, child_stage::file_size_limit);
+  if (setting.nice && ::setpriority(PRIO_PROCESS, 0, *setting.nice) != 0)
+    fail(order, child_stage::nice, errno);
+  if (setting.file_mask)
+    ::umask(static_cast<mode_t>(*setting.file_mask));
+  if (::dup2(setting.input, STDIN_FILENO) < 0 || ::dup2(order.output, STDOUT_FILENO) < 0 ||
+      ::dup2(order.output, STDERR_FILENO) < 0)
+    fail(order, child_stage::streams, errno);
   ::syscall(SYS_close_range, 3U, ~0U, 0U);
+  if (setting.user != nullptr)
+    become_user(order);
+  // As the command's user: whether it may enter is for its rights to say.
+  if (setting.directory != nullptr && ::chdir(setting.directory) != 0)
+    fail(order, child_stage::directory, errno);
+  set_limit(order, RLIMIT_AS, setting.limits.memory_bytes, 0, child_stage::memory_limit);
+}
+
+[[noreturn]] void child_main(const child_order& order) noexcept {
+  ::setsid();
+  set_surroundings(order);
   // A signal that was sent since the fork is delivered here: it was blocked, not ignored.
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 
+  char* const* environment = order.setting->environment;
   int reason = ENOENT;
   bool refused = false;
-  for (size_t i = 0; i < order->program_count; ++i) {
-    ::execve(order->programs[i], order->words, order->environment);
+  for (size_t i = 0; i < order.program_count; ++i) {
+    ::execve(order.programs[i], order.words, environment);
     reason = errno;
-    if (reason == ENOEXEC && order->script_words != nullptr) {
-      order->script_words[1] = order->programs[i];
-      ::execve("/bin/sh", const_cast<char* const*>(order->script_words), order->environment);
+    if (reason == ENOEXEC && order.script_words != nullptr) {
+      order.script_words[1] = order.programs[i];
+      ::execve("/bin/sh", const_cast<char* const*>(order.script_words), environment);
       reason = errno;
     }
     if (!goes_on(reason))
       break;
     refused = refused || reason == EACCES;
   }
-  if (order->shell_words != nullptr) {
-    ::execve("/bin/sh", order->shell_words, order->environment);
+  if (order.shell_words != nullptr) {
+    ::execve("/bin/sh", order.shell_words, environment);
     reason = errno;
   } else if (refused && goes_on(reason)) {
     reason = EACCES;
   }
-  *order->failure = reason;
-  ::_exit(127);
+  fail(order, child_stage::execute, reason);
 }
 
 bool is_shortage(int reason) noexcept {
@@ -102,18 +170,57 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
 
 } // namespace
 
-failure_slots::failure_slots(size_t count)
+int fork_child(int cgroup, int& process) noexcept {
+  // The kernel's struct clone_args, second version.
+  struct {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+        cgroup;
+  } arguments{};
+  arguments.flags = CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<uint64_t>(&process);
+  arguments.exit_signal = SIGCHLD;
+  if (cgroup >= 0) {
+    constexpr uint64_t into_cgroup = 0x200000000;
+    arguments.flags |= into_cgroup;
+    arguments.cgroup = static_cast<uint64_t>(cgroup);
+  }
+  const long pid = ::syscall(SYS_clone3, &arguments, sizeof(arguments));
+  if (pid >= 0 || cgroup >= 0 || (errno != ENOSYS && errno != EPERM))
+    return static_cast<int>(pid);
+  // Some sandboxes do not know clone3, or forbid it because they cannot look into its arguments.
+  return static_cast<int>(::syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, nullptr, &process, nullptr, nullptr));
+}
+
+bool enter_cgroup(int procs) noexcept {
+  return ::write(procs, "0", 1) == 1;
+}
+
+failure_slots::failure_slots(size_t count, owned_descriptor memory)
     : count_(count)
-    , slots_(nullptr) {
-  void* memory =
-      ::mmap(nullptr, count * sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory != MAP_FAILED)
-    slots_ = static_cast<volatile int*>(memory);
+    , memory_(std::move(memory)) {
+  if (!memory_)
+    memory_.reset(::memfd_create("task-runner-failures", MFD_CLOEXEC));
+  const size_t size = count * sizeof(int);
+  if (!memory_ || ::ftruncate(memory_.get(), static_cast<off_t>(size)) != 0)
+    return;
+  void* mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_.get(), 0);
+  if (mapped != MAP_FAILED)
+    slots_ = static_cast<volatile int*>(mapped);
 }
 
 failure_slots::~failure_slots() {
   if (slots_ != nullptr)
     ::munmap(const_cast<int*>(slots_), count_ * sizeof(int));
+}
+
+volatile int* failure_slots::take_back(size_t place) {
+  if (slots_ == nullptr || place >= count_)
+    return nullptr;
+  volatile int* const slot = slots_ + place;
+  for (; used_ <= place; ++used_)
+    free_.push_back(slots_ + used_);
+  free_.erase(std::remove(free_.begin(), free_.end(), slot), free_.end());
+  return slot;
 }
 
 volatile int* failure_slots::acquire() {
@@ -133,9 +240,14 @@ void failure_slots::release(volatile int* slot) {
   free_.push_back(slot);
 }
 
-std::string explain_failure(const std::string& program, int reason) {
+namespace {
+
+std::string explain_execute(const std::string& program, int reason) {
   if (reason == E2BIG)
     return "the command and the environment together are longer than the system allows";
+  if (reason == EAGAIN)
+    return "cannot start " + (program.empty() ? std::string("/bin/sh") : program) +
+           ": its user has as many processes as the limit allows";
   if (program.empty())
     return std::string("cannot execute /bin/sh: ") + std::strerror(reason);
   if (reason == ENOENT && program.find('/') != std::string::npos && ::access(program.c_str(), F_OK) == 0)
@@ -143,6 +255,41 @@ std::string explain_failure(const std::string& program, int reason) {
   if (reason == ENOENT)
     return "no such program: " + program;
   return "cannot start " + program + ": " + std::strerror(reason);
+}
+
+} // namespace
+
+std::string explain_failure(const failure_context& context, int failure) {
+  const auto stage = static_cast<child_stage>(static_cast<unsigned>(failure) >> stage_shift);
+  const auto reason = static_cast<int>(static_cast<unsigned>(failure) & reason_mask);
+  const std::string why = std::string(": ") + std::strerror(reason);
+  const std::string hint =
+      reason == EPERM || reason == EACCES ? " (above what the daemon may; that needs root)" : "";
+  switch (stage) {
+  case child_stage::execute:
+    return explain_execute(context.program, reason);
+  case child_stage::streams:
+    return "cannot set up stdin, stdout and stderr" + why;
+  case child_stage::cgroup:
+    return "cannot enter the cgroup of the command" + why;
+  case child_stage::tag:
+    return "cannot mark the processes of the command" + why;
+  case child_stage::memory_limit:
+    return "cannot set the limit of memory" + why + hint;
+  case child_stage::cpu_limit:
+    return "cannot set the limit of processor time" + why + hint;
+  case child_stage::process_limit:
+    return "cannot set the limit of processes" + why + hint;
+  case child_stage::file_size_limit:
+    return "cannot set the limit of file sizes" + why + hint;
+  case child_stage::nice:
+    return "cannot set the nice value" + why + hint;
+  case child_stage::user:
+    return "cannot become user " + context.user + why;
+  case child_stage::directory:
+    return "cannot enter the directory " + context.directory + why;
+  }
+  return "the command could not be started" + why;
 }
 
 std::optional<std::string> find_obstacle(const command_plan& plan) {
@@ -160,7 +307,7 @@ std::optional<std::string> find_obstacle(const command_plan& plan) {
       return std::nullopt;
     reason = EACCES;
   }
-  return explain_failure(plan.words.front(), reason);
+  return explain_execute(plan.words.front(), reason);
 }
 
 spawned_child spawn(const command_plan& plan, const spawn_setting& setting) {
@@ -198,17 +345,22 @@ spawned_child spawn(const command_plan& plan, const spawn_setting& setting) {
   order.programs = programs.data();
   order.program_count = programs.size();
   order.words = words.data();
-  order.environment = setting.environment;
-  order.null_input = setting.null_input;
   order.output = write_end.get();
-  order.descriptors = setting.descriptors;
-  order.failure = setting.failure;
+  order.setting = &setting;
+  // So that the command's user may open /dev/stdout by its name.
+  if (setting.user != nullptr && ::fchown(write_end.get(), setting.user->user, setting.user->group) != 0) {
+    child.error = "cannot give the output to user " + setting.user->name + ": " + std::strerror(errno);
+    return child;
+  }
 
-  alignas(16) static std::array<char, child_stack_size> stack;
   int process = -1;
-  const int pid = ::clone(child_main, stack.data() + stack.size(), CLONE_PIDFD | SIGCHLD, &order, &process);
+  const int into = setting.enters_cgroup ? -1 : setting.cgroup;
+  const int pid = fork_child(into, process);
+  if (pid == 0)
+    child_main(order);
   if (pid < 0) {
     child.out_of_resources = is_shortage(errno);
+    child.cgroup_refused = into >= 0 && !child.out_of_resources;
     child.error = std::string("cannot make a process: ") + std::strerror(errno);
     return child;
   }

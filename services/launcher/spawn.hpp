@@ -1,9 +1,11 @@
 // Starts one command as a child in a session of its own, with clean signals and descriptors, its output on a
-// pipe. The only place where the launcher makes processes.
+// pipe, in the surroundings that it asks for. The only place where the launcher makes processes.
 #pragma once
 
+#include "services/domain/task_options.hpp"
 #include "services/launcher/command_line.hpp"
 #include "services/launcher/owned_descriptor.hpp"
+#include "services/launcher/user_identity.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -13,12 +15,13 @@
 
 namespace task_runner::launcher {
 
-/// Numbers in memory that is shared with children: where a child that cannot execute leaves its errno. It
-/// costs no descriptor and no event, unlike a pipe. Not thread-safe.
+/// Numbers in memory that is shared with children: where a child that cannot execute leaves the reason. It
+/// costs no event and one descriptor for all of them, which lets the memory be taken along through an exec of
+/// this process. Not thread-safe.
 class failure_slots {
 public:
-  /// `count` is how many children may live at once.
-  explicit failure_slots(size_t count);
+  /// `count` is how many children may live at once. `memory` is the descriptor() of an earlier one.
+  explicit failure_slots(size_t count, owned_descriptor memory = {});
   ~failure_slots();
   failure_slots(const failure_slots&) = delete;
   failure_slots& operator=(const failure_slots&) = delete;
@@ -28,23 +31,44 @@ public:
   /// Gives a slot back; its child must have been reaped.
   void release(volatile int* slot);
 
+  int descriptor() const noexcept { return memory_.get(); }
+  /// The place of a slot in the memory, and back; a slot that is taken back counts as acquired.
+  size_t place_of(const volatile int* slot) const noexcept { return static_cast<size_t>(slot - slots_); }
+  /// Null when there is no such place. To be called for all slots in use before the first acquire().
+  volatile int* take_back(size_t place);
+
 private:
   size_t count_;
-  volatile int* slots_;
+  owned_descriptor memory_;
+  volatile int* slots_ = nullptr;
+  /// Slots from here on have never been used.
   size_t used_ = 0;
   std::vector<volatile int*> free_;
 };
 
-/// What a child needs besides its command.
+/// What a child needs besides its command. Pointers outlive the call.
 struct spawn_setting {
   /// Null-terminated entries.
   char* const* environment = nullptr;
-  /// A descriptor of /dev/null: the child's stdin.
-  int null_input = -1;
+  /// The child's stdin.
+  int input = -1;
   /// The limit of descriptors that the command is given back.
   rlimit descriptors{};
-  /// Where the child leaves its errno when it cannot execute: look when it has been reaped.
+  /// Where the child leaves the reason when it cannot execute: look when it has been reaped.
   volatile int* failure = nullptr;
+  /// A directory to enter as the command's user; null to stay.
+  const char* directory = nullptr;
+  /// Null to stay the same user.
+  const user_identity* user = nullptr;
+  std::optional<int> nice;
+  std::optional<uint32_t> file_mask;
+  resource_limits limits;
+  /// The hard limit RLIMIT_RTTIME that marks the tree; 0 for none.
+  uint64_t tag = 0;
+  /// A cgroup's directory, in which the child is made, or, if `enters_cgroup`, its `cgroup.procs`, open for
+  /// writing; -1 for none.
+  int cgroup = -1;
+  bool enters_cgroup = false;
 };
 
 /// A child, or why there is none.
@@ -58,6 +82,8 @@ struct spawned_child {
   std::string error;
   /// Nothing is wrong with the command: processes, memory or descriptors have run out for the moment.
   bool out_of_resources = false;
+  /// It was the cgroup that would not have the child.
+  bool cgroup_refused = false;
 };
 
 /// Why no program of an explicit argv can be executed, as far as the file system shows it; nothing for a
@@ -68,7 +94,22 @@ std::optional<std::string> find_obstacle(const command_plan& plan);
 /// ended. The caller must have one thread, its signals blocked and not caught. Not thread-safe.
 spawned_child spawn(const command_plan& plan, const spawn_setting& setting);
 
-/// The sentence for a person when the program (or, empty, /bin/sh) could not be executed for this errno.
-std::string explain_failure(const std::string& program, int reason);
+/// What a message about a failed start may name.
+struct failure_context {
+  /// The name of the program of an explicit argv; empty for a line.
+  std::string program;
+  std::string directory;
+  std::string user;
+};
+
+/// The sentence for a person for what a child left in its failure slot.
+std::string explain_failure(const failure_context& context, int failure);
+
+/// A fork that yields a pidfd, with the child inside of a cgroup (the descriptor of its directory; -1: where
+/// we are). As fork(): 0 in the child, -1 and errno on an error. The caller must have one thread.
+int fork_child(int cgroup, int& process) noexcept;
+
+/// Puts the calling process into a cgroup, through its `cgroup.procs`. Safe after a fork.
+bool enter_cgroup(int procs) noexcept;
 
 } // namespace task_runner::launcher

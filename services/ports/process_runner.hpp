@@ -18,6 +18,11 @@ struct attempt_start {
   /// The command line, when `argv` is empty.
   std::string line;
   std::vector<std::string> argv;
+  execution_environment environment;
+  /// After this long the command and all its descendants are ended, outcome timed_out; 0: never.
+  int64_t timeout_ms = 0;
+  /// From TERM to KILL when the time is over.
+  int64_t grace_ms = grace_ms_default;
 };
 
 /// The command of an attempt has been started.
@@ -38,6 +43,9 @@ struct attempt_ended {
   wall_time_ms ended_at_ms = 0;
   /// All bytes the command wrote, kept or not.
   uint64_t output_bytes = 0;
+  /// Processes of the tree that were still there when it was given up to kill them; 0 when all are gone or
+  /// nobody wanted them gone.
+  uint32_t survivors = 0;
 };
 
 /// One attempt that the launcher knows of.
@@ -73,6 +81,11 @@ public:
 
   /// Sends a signal to the attempt's process group. `not_found` when no such attempt runs.
   virtual result<void> signal(const attempt_key& key, int signal_number) = 0;
+
+  /// Ends the attempt's whole process tree: TERM, after `grace_ms` KILL (0: at once). The outcome that
+  /// follows is `cancelled`, unless the command had ended before. One that waits for its start never starts.
+  /// A repeated call may only shorten the grace. `not_found` when no such attempt runs.
+  virtual result<void> stop(const attempt_key& key, int64_t grace_ms) = 0;
 
   /// The attempt's outcome stands durably in the store; the journal may forget it.
   virtual void settled(const attempt_key& key) = 0;

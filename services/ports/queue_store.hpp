@@ -8,32 +8,41 @@
 #include "services/domain/task.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 namespace task_runner {
 
 /// Adds a task. Its state is pending, delayed, or running (enqueued and leased in one: `attempt` is 1 and
-/// `started_at_ms` is set). Answered by insert_answer.
+/// `started_at_ms` is set). A pending or running one whose concurrency key is in full use (as many tasks in
+/// line or running as its own `concurrency_max`) is held instead: pending, with no attempt; a running one
+/// must then not be started. Answered by insert_answer.
 struct insert_task {
   task value;
   std::optional<push_origin> origin;
 };
 
-/// Turns a pending task into a running one. Answered by change_answer.
+/// Turns a pending task that is not held into a running one; releases the distinct record when that was to
+/// last only while the task was pending. Answered by change_answer; when not applied, `after` is the task as
+/// it stands (a commit that was reported as failed may have happened: then it runs this very attempt).
 struct lease_task {
   std::string id;
-  /// The attempt that begins, counted from 1.
+  /// The attempt that begins, counted from 1; greater than any before.
   uint32_t attempt = 0;
   wall_time_ms started_at_ms = 0;
 };
 
 /// Ends an attempt. Applies only to a running task whose attempt is the given one (a stale speaker is
-/// fenced). `state` is finished, dead or cancelled (which releases the distinct record), or pending for
-/// another attempt. Answered by change_answer.
+/// fenced). `state` is finished, dead or cancelled (which releases the distinct record), or pending or
+/// delayed for another attempt (which keeps what has ended as an attempt_record). A running task keeps its
+/// place under its concurrency key when it turns pending, and gives it up otherwise: then those held under
+/// the key get into line, in order, while the first of them has room by its own `concurrency_max`. Answered
+/// by change_answer; when not applied, `after` is the task as it stands.
 struct settle_task {
   std::string id;
   uint32_t attempt = 0;
@@ -44,14 +53,103 @@ struct settle_task {
   wall_time_ms ended_at_ms = 0;
   /// The new count of lost attempts.
   uint32_t recoveries = 0;
+  /// For delayed: when the backoff is over. It moves along when the clock is set.
+  wall_time_ms not_before_ms = 0;
+  uint64_t output_bytes = 0;
 };
 
-/// Turns delayed tasks of a channel whose moment has come into pending ones, earliest moment first, at most
-/// `limit`. Answered by promote_answer.
+/// Turns delayed tasks of a channel whose moment has come into pending ones (held, where their concurrency
+/// key is in full use), earliest moment first, at most `limit`. Answered by promote_answer.
 struct promote_due {
   std::string channel;
   wall_time_ms now_ms = 0;
   uint32_t limit = 0;
+};
+
+/// Cancels tasks of a channel that expired before their first attempt started (pending, held or delayed),
+/// earliest first, at most `limit`; their outcome is expired. Answered by sweep_answer.
+struct expire_due {
+  std::string channel;
+  wall_time_ms now_ms = 0;
+  uint32_t limit = 0;
+};
+
+/// Cancels a pending, held or delayed task (outcome cancelled), or notes the wish on a running one
+/// (`cancel_requested`). Answered by change_answer: `applied` when the task was cancelled or the wish was
+/// noted now; `after` is the task as it stands, in whatever state; without `after` there is no such task.
+/// When it was cancelled now, `before` and `was_held` say what it was.
+struct cancel_task {
+  std::string id;
+  wall_time_ms now_ms = 0;
+};
+
+/// Cancels held, pending and delayed tasks of a channel, in this order, at most `limit`. Answered by
+/// sweep_answer.
+struct cancel_channel_tasks {
+  std::string channel;
+  wall_time_ms now_ms = 0;
+  uint32_t limit = 0;
+};
+
+/// Turns a dead or cancelled task into a pending one (or a held one), at its old place in the order: its
+/// attempts begin to count anew (`attempts_before`), recoveries, delay, expiry and wish to cancel are
+/// cleared; what the last attempt was is kept as an attempt_record. Answered by change_answer; not applied
+/// when the task is in another state, or when its distinct record would collide (`holder_id`).
+struct retry_task {
+  std::string id;
+  wall_time_ms now_ms = 0;
+};
+
+/// Deletes an ended task with its history. Answered by change_answer (`after`: as it stood).
+struct delete_task {
+  std::string id;
+};
+
+/// Releases the distinct record of an unfinished task. Answered by change_answer (`after`: as it stands).
+struct release_distinct {
+  std::string id;
+};
+
+/// Lets held tasks of a channel whose concurrency keys have room into line, at most `limit`. Every operation
+/// does this for the keys it touches, so this finds none; it is for checks. Looks at every task with a
+/// key. Answered by sweep_answer (`released`).
+struct release_held {
+  std::string channel;
+  uint32_t limit = 0;
+};
+
+/// Deletes the oldest ended tasks, by their end, beyond what shall be kept: at most `limit`. Answered by
+/// purge_answer.
+struct purge_ended {
+  /// Finished and cancelled tasks that ended before this moment go; 0: none for their age.
+  wall_time_ms ended_before_ms = 0;
+  /// The same for dead tasks.
+  wall_time_ms dead_before_ms = 0;
+  /// Ended tasks beyond this number go; 0: any number is kept.
+  uint64_t tasks_max = 0;
+  /// Ended tasks go while the output of all ended tasks together is more than this; 0: no bound. What counts
+  /// for a task is `output_bytes` of its attempts, each at most `kept_bytes_max` (a tebibyte or less). The
+  /// sum is kept along; it is counted anew, over all that has ended, when `kept_bytes_max` is another than
+  /// before.
+  uint64_t output_bytes_max = 0;
+  uint64_t kept_bytes_max = 0;
+  uint32_t limit = 0;
+};
+
+/// How the wall clock stood against the machine's own: tells whether it was set, across restarts too.
+struct clock_mark {
+  /// The machine's boot; another boot cannot be compared.
+  std::string boot_id;
+  /// Wall clock minus the clock since boot, milliseconds.
+  int64_t offset_ms = 0;
+};
+
+/// Moves the moments of all relative delays, because the wall clock was set, and remembers the clock.
+/// Answered by change_answer.
+struct adjust_clock {
+  /// What is added to `not_before_ms` of delayed tasks with `delay_is_relative`.
+  int64_t shift_ms = 0;
+  clock_mark mark;
 };
 
 /// Records that the message at this place was decided without a new task (a duplicate). Answered by
@@ -67,11 +165,22 @@ struct forget_batch {
 
 /// Creates or overwrites a channel. Answered by change_answer.
 struct save_channel {
-  channel_record record;
+  save_channel(channel_record value)
+      : record(std::make_shared<const channel_record>(std::move(value))) {}
+  /// Never null. Not a plain member, because it would make every operation three times as large.
+  std::shared_ptr<const channel_record> record;
+};
+
+/// Removes a channel's record; refused (not applied) while it holds unfinished tasks. Ended tasks stay.
+/// Answered by change_answer.
+struct remove_channel {
+  std::string name;
 };
 
 using store_operation =
-    std::variant<insert_task, lease_task, settle_task, promote_due, mark_origin, forget_batch, save_channel>;
+    std::variant<insert_task, lease_task, settle_task, promote_due, mark_origin, forget_batch, save_channel,
+                 expire_due, cancel_task, cancel_channel_tasks, retry_task, delete_task, release_distinct,
+                 release_held, purge_ended, adjust_clock, remove_channel>;
 
 /// What became of an insert_task.
 struct insert_answer {
@@ -91,23 +200,70 @@ struct insert_answer {
   std::string holder_id;
   /// For duplicate_id: whether the task that has the id is the same one: channel, name and command.
   bool same_definition = false;
+  /// When inserted: whether it is held for its concurrency key, even if it came as running.
+  bool held = false;
 };
 
 /// Whether a change found what it was to change.
 struct change_answer {
   bool applied = false;
+  /// See the operation.
+  std::optional<task> after;
+  /// Why a retry was not applied: the task that holds the distinct key now; otherwise empty.
+  std::string holder_id;
+  /// Held tasks of the channel that got into line because this one gave up its place: pending from now on.
+  std::vector<task> released;
+  /// For an applied cancel_task: the state the task had, pending or delayed (running: the wish was noted).
+  task_state before = task_state::pending;
+  /// For an applied cancel_task: whether the task was held.
+  bool was_held = false;
 };
 
-/// The tasks that became pending, and the moment of the channel's next delayed task (0: none).
+/// The tasks that became pending, how many became held, and the moment of the channel's next delayed task
+/// (0: none).
 struct promote_answer {
   std::vector<task> promoted;
+  uint64_t held_count = 0;
   wall_time_ms next_due_ms = 0;
 };
 
-using store_answer = std::variant<insert_answer, change_answer, promote_answer>;
+/// The tasks that were cancelled, as they stood before (their states tell the counts), those that got into
+/// line for it, and the moment at which the channel's next task expires (0: none).
+struct sweep_answer {
+  std::vector<task> cancelled;
+  std::vector<task> released;
+  wall_time_ms next_expiry_ms = 0;
+};
 
-/// Place in a channel's order of execution: first in, first out.
-using order_key = uint64_t;
+/// The attempts whose output may be deleted, and whether more is to be purged.
+struct purge_answer {
+  std::vector<attempt_key> purged;
+  uint64_t tasks = 0;
+  bool more = false;
+};
+
+using store_answer = std::variant<insert_answer, change_answer, promote_answer, sweep_answer, purge_answer>;
+
+/// Place in a channel's order of execution: higher priority first, then first in, first out.
+struct order_key {
+  int32_t priority = 0;
+  uint64_t sequence = 0;
+
+  bool operator<(const order_key& other) const noexcept {
+    return priority != other.priority ? priority > other.priority : sequence < other.sequence;
+  }
+  bool operator==(const order_key& other) const noexcept {
+    return priority == other.priority && sequence == other.sequence;
+  }
+  bool operator!=(const order_key& other) const noexcept { return !(*this == other); }
+};
+
+/// Before every place in the order.
+constexpr order_key order_front{std::numeric_limits<int32_t>::max(), 0};
+
+inline order_key order_of(const task& value) noexcept {
+  return {value.priority, value.sequence};
+}
 
 /// How much a window read may return: it ends at whichever bound is reached first, but has at least one row.
 struct window_limits {
@@ -118,18 +274,48 @@ struct window_limits {
 /// What a queue needs to know of its channel when it begins.
 struct channel_recovery {
   std::vector<task> running;
+  /// Pending tasks in line; held ones are counted apart.
   uint64_t pending_count = 0;
+  uint64_t held_count = 0;
   uint64_t delayed_count = 0;
+  /// Moment at which the first task expires; 0 when none does.
+  wall_time_ms next_expiry_ms = 0;
   /// Moment of the earliest delayed task; 0 when there is none.
   wall_time_ms next_due_ms = 0;
 };
 
 /// Counts over all channels, for start-up messages and checks.
 struct store_totals {
+  /// In line or held.
   uint64_t pending = 0;
   uint64_t delayed = 0;
   uint64_t running = 0;
   uint64_t ended = 0;
+};
+
+/// Which tasks are meant. What is left open admits all.
+struct task_filter {
+  std::optional<std::string> channel;
+  /// Empty: every state.
+  std::vector<task_state> states;
+  /// Somewhere in the task's name, byte for byte.
+  std::string name_contains;
+  std::optional<std::string> distinct_key;
+  std::optional<outcome_kind> outcome;
+  std::optional<int> exit_code;
+  /// From (inclusive) and until (exclusive); 0: open.
+  wall_time_ms created_from_ms = 0;
+  wall_time_ms created_until_ms = 0;
+  wall_time_ms ended_from_ms = 0;
+  wall_time_ms ended_until_ms = 0;
+};
+
+/// A stretch of a listing.
+struct task_page {
+  std::vector<task> tasks;
+  /// The sequence to go on after; 0: the listing has ended. A page may hold fewer tasks than its limit, even
+  /// none, and yet not be the last: a bounded number of rows is looked at for each.
+  uint64_t next = 0;
 };
 
 /// Where queues durably live. NOT thread-safe: one owner calls it (see services/store/group_commit.hpp).
@@ -148,7 +334,8 @@ public:
   /// Running tasks, counts and the next due moment of one channel.
   virtual result<channel_recovery> recover_channel(const std::string& channel) = 0;
 
-  /// Pending tasks of a channel in order of execution, those behind `after` (0: from the front).
+  /// Pending tasks of a channel that are in line, in order of execution, those behind `after` (order_front:
+  /// from the front).
   virtual result<std::vector<task>> load_pending(const std::string& channel, order_key after,
                                                  window_limits limits) = 0;
 
@@ -157,6 +344,21 @@ public:
 
   /// One task in whatever state.
   virtual result<std::optional<task>> find_task(const std::string& id) = 0;
+
+  /// Several tasks in whatever state, in the order asked for; ids that are unknown are left out.
+  virtual result<std::vector<task>> find_tasks(const std::vector<std::string>& ids) = 0;
+
+  /// The attempts of a task that ended and were followed by another or by a retry, in order. While a task
+  /// waits for another attempt, or was cancelled while it did, the last of them is also what its own members
+  /// tell of.
+  virtual result<std::vector<attempt_record>> load_attempts(const std::string& id) = 0;
+
+  /// Tasks by filter, newest first (highest sequence), those before `before` (0: from the newest), at most
+  /// `limit`.
+  virtual result<task_page> list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) = 0;
+
+  /// The clock as last remembered; nothing before the first adjust_clock.
+  virtual result<std::optional<clock_mark>> load_clock() = 0;
 
   /// The positions of a batch that are marked, ascending.
   virtual result<std::vector<uint32_t>> load_marks(uint64_t batch) = 0;

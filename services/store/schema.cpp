@@ -79,11 +79,116 @@ CREATE TABLE store_state (
 INSERT INTO store_state (name, value) VALUES ('next_sequence', 1);
 )sql";
 
+// The table of tasks is made anew, so that the new numbers stand before the texts too: a number behind a long
+// text is only found by reading over the text. Unfinished and dead tasks are found without looking
+// at others; what has ended is found by its end, to be purged.
+constexpr const char* second_schema = R"sql(
+CREATE TABLE new_tasks (
+  sequence               INTEGER PRIMARY KEY,  -- place in the order of acceptance
+  channel                INTEGER NOT NULL,     -- channel_counts.number
+  state                  INTEGER NOT NULL,
+  held                   INTEGER NOT NULL,     -- 1: pending, but its concurrency key is in full use
+  attempt                INTEGER NOT NULL,
+  attempts_before        INTEGER NOT NULL,     -- attempts before the last retry by a person
+  recoveries             INTEGER NOT NULL,
+  cancel_requested       INTEGER NOT NULL,
+  distinct_while_pending INTEGER NOT NULL,     -- 1: the first lease sets distinct_key to NULL
+  delay_is_relative      INTEGER NOT NULL,     -- 1: not_before_ms moves when the clock is set
+  priority               INTEGER NOT NULL,
+  concurrency_max        INTEGER NOT NULL,
+  created_at_ms          INTEGER NOT NULL,
+  not_before_ms          INTEGER NOT NULL,
+  expires_at_ms          INTEGER NOT NULL,     -- 0: never
+  started_at_ms          INTEGER NOT NULL,
+  ended_at_ms            INTEGER NOT NULL,
+  outcome_kind           INTEGER,              -- NULL: no attempt has ended yet
+  outcome_code           INTEGER,
+  output_bytes           INTEGER NOT NULL,
+  id                     TEXT NOT NULL,
+  concurrency_key        TEXT,                 -- NULL: none
+  distinct_key           TEXT,                 -- NULL: not distinct, or released
+  outcome_error          TEXT,
+  name                   TEXT NOT NULL,
+  command_line           TEXT,                 -- NULL: the name is the command line, or there is an argv
+  command_argv           BLOB,                 -- each word as 32-bit little-endian length and bytes
+  options                TEXT                  -- what the task itself says, as JSON; NULL: nothing
+) STRICT;
+
+INSERT INTO new_tasks
+  SELECT sequence, channel, state, 0, attempt, 0, recoveries, 0, 0, 0, 0, 0, created_at_ms, not_before_ms, 0,
+         started_at_ms, ended_at_ms, outcome_kind, outcome_code, 0, id, NULL, distinct_key, outcome_error,
+         name, command_line, command_argv, NULL
+  FROM tasks ORDER BY sequence;
+DROP TABLE tasks;
+ALTER TABLE new_tasks RENAME TO tasks;
+
+CREATE UNIQUE INDEX tasks_by_id ON tasks (id);
+
+-- Every statement that changes a state opens every index that tells states apart, so there are few of them.
+-- The row's own sequence follows what stands in an index.
+
+-- In order of execution.
+CREATE INDEX tasks_pending ON tasks (channel, priority DESC) WHERE state = 0 AND held = 0;
+CREATE INDEX tasks_delayed ON tasks (channel, not_before_ms) WHERE state = 1;
+CREATE INDEX tasks_expiring ON tasks (channel, expires_at_ms)
+  WHERE expires_at_ms > 0 AND state < 2 AND attempt = attempts_before;
+
+-- In order of acceptance: delayed, running, dead and (with state 0) held ones.
+CREATE INDEX tasks_by_state ON tasks (channel, state) WHERE state = 1 OR state = 2 OR state = 4 OR held = 1;
+
+-- Who has a concurrency key in use (held = 0), and who is next to have it.
+CREATE INDEX tasks_keyed ON tasks (channel, concurrency_key, held, priority DESC)
+  WHERE concurrency_key IS NOT NULL AND (state = 0 OR state = 2);
+
+-- The backstop of dedup: one unfinished task per channel and key.
+CREATE UNIQUE INDEX tasks_distinct ON tasks (channel, distinct_key)
+  WHERE distinct_key IS NOT NULL AND state < 3;
+
+-- What is purged first.
+CREATE INDEX tasks_ended ON tasks (state, ended_at_ms) WHERE state > 2;
+
+-- Attempts that ended and were followed by another or by a retry; the last one stands in the task's row.
+CREATE TABLE attempts (
+  task          INTEGER NOT NULL,     -- tasks.sequence
+  attempt       INTEGER NOT NULL,
+  started_at_ms INTEGER NOT NULL,
+  ended_at_ms   INTEGER NOT NULL,
+  outcome_kind  INTEGER NOT NULL,
+  outcome_code  INTEGER NOT NULL,
+  outcome_error TEXT,
+  output_bytes  INTEGER NOT NULL,
+  PRIMARY KEY (task, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- `pending` counts those in line. `kept_bytes` is the output of the ended tasks, each attempt at most
+-- kept_bytes_max in store_state.
+ALTER TABLE channel_counts ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE channel_counts ADD COLUMN kept_bytes INTEGER NOT NULL DEFAULT 0;
+INSERT INTO store_state (name, value) VALUES ('kept_bytes_max', 0);
+
+ALTER TABLE channels RENAME COLUMN is_distinct TO distinct_mode;
+ALTER TABLE channels ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE channels ADD COLUMN tasks_max INTEGER;       -- NULL follows the daemon's setting
+ALTER TABLE channels ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE channels ADD COLUMN defaults TEXT;           -- options as JSON; NULL: none
+ALTER TABLE channels ADD COLUMN ini_weight INTEGER;
+ALTER TABLE channels ADD COLUMN ini_tasks_max INTEGER;
+ALTER TABLE channels ADD COLUMN ini_defaults TEXT;
+
+-- How the wall clock stood against the machine's own; at most one row.
+CREATE TABLE clock_mark (
+  only      INTEGER PRIMARY KEY CHECK (only = 1),
+  boot_id   TEXT NOT NULL,
+  offset_ms INTEGER NOT NULL
+) STRICT;
+)sql";
+
 } // namespace
 
 const std::vector<schema_migration>& schema_migrations() {
   static const std::vector<schema_migration> migrations = {
       {"tasks, channels, marks and counts", first_schema},
+      {"options, priorities, concurrency keys, attempts and purging", second_schema},
   };
   return migrations;
 }

@@ -1,4 +1,4 @@
-// Recognizing, making and opening the database file.
+// Recognizing, making and opening the database file, and seeing to it that it stays where it is.
 // A file is looked at byte by byte before SQLite may see it, because SQLite repairs and rewrites what it
 // opens.
 #include "services/store/sqlite_file.hpp"
@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <memory>
 #include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,6 +28,10 @@ constexpr int checkpoint_pages = 2'000;
 
 /// A log that one huge transaction blew up is cut back to this many bytes.
 constexpr int journal_bytes_max = 16 * 1024 * 1024;
+
+/// A store up to this size is checked page by page when it is opened, which takes about a tenth of a second.
+/// Damage in a larger one shows when it is met.
+constexpr int64_t checked_bytes_max = 64 * 1024 * 1024;
 
 // Places in the header of an SQLite file (https://www.sqlite.org/fileformat2.html, section 1.3).
 constexpr size_t header_bytes = 100;
@@ -192,6 +197,94 @@ void tighten_mode(const std::string& path) {
     fail_system("the store " + path + " is open to others and cannot be closed to them", errno);
 }
 
+/// Watches that the database and its log still are what stands under their names. Where they have been
+/// removed or replaced, SQLite would go on writing into files that nobody can find again: whatever is
+/// acknowledged then is lost at the next start.
+class file_watch {
+public:
+  /// Nothing when the files cannot be looked at.
+  static std::unique_ptr<file_watch> of(const std::string& path) {
+    auto watch = std::make_unique<file_watch>();
+    watch->files_[0].path = path;
+    watch->files_[1].path = path + "-wal";
+    for (auto& one : watch->files_)
+      if (::stat(one.path.c_str(), &one.as_opened) != 0)
+        return nullptr;
+    return watch;
+  }
+
+  /// Asked at the beginning and end of every transaction. Tells the log of each change.
+  bool in_place() noexcept {
+    bool found = true;
+    for (const auto& one : files_) {
+      struct stat now {};
+      found = found && ::stat(one.path.c_str(), &now) == 0 && now.st_ino == one.as_opened.st_ino &&
+              now.st_dev == one.as_opened.st_dev;
+    }
+    if (found != found_before_)
+      tell(found);
+    found_before_ = found;
+    return found;
+  }
+
+private:
+  struct watched_file {
+    std::string path;
+    struct stat as_opened {};
+  };
+
+  void tell(bool found) const noexcept {
+    if (found)
+      log_event(log_level::info, "the store's files are back in their place", {{"path", files_[0].path}});
+    else
+      log_event(log_level::error,
+                "the store's files have been removed or replaced; nothing is accepted until they are back in "
+                "their place. What was accepted can be read as long as this daemon runs",
+                {{"path", files_[0].path}});
+  }
+
+  std::array<watched_file, 2> files_;
+  bool found_before_ = true;
+};
+
+/// SQLite asks this before it compiles a statement; BEGIN and COMMIT are compiled each time.
+int authorize(void* watch, int action, const char* detail, const char*, const char*, const char*) {
+  if (action != SQLITE_TRANSACTION || detail == nullptr || std::string_view(detail) == "ROLLBACK")
+    return SQLITE_OK;
+  return static_cast<file_watch*>(watch)->in_place() ? SQLITE_OK : SQLITE_DENY;
+}
+
+/// From here on no transaction begins or commits while the files are not in their place. SQL can ask for it
+/// as store_in_place().
+void watch_place(const sqlite_connection& connection, const std::string& path) {
+  auto watch = file_watch::of(path);
+  if (!watch)
+    fail_system("the store " + path + " cannot be looked at", errno);
+  auto* const watched = watch.release();
+  // The function owns the watch: SQLite destroys it with the connection, or here when this fails.
+  const int code = sqlite3_create_function_v2(
+      connection.raw(), "store_in_place", 0, SQLITE_UTF8 | SQLITE_DIRECTONLY, watched,
+      [](sqlite3_context* context, int, sqlite3_value**) {
+        sqlite3_result_int(context, static_cast<file_watch*>(sqlite3_user_data(context))->in_place() ? 1 : 0);
+      },
+      nullptr, nullptr, [](void* owned) { delete static_cast<file_watch*>(owned); });
+  if (code != SQLITE_OK)
+    connection.fail(code);
+  sqlite3_set_authorizer(connection.raw(), authorize, watched);
+}
+
+/// Looks through all pages of a store that is not too large for it.
+void check_pages(sqlite_connection& connection, const std::string& path) {
+  struct stat info {};
+  struct stat log {};
+  if (::stat(path.c_str(), &info) != 0 || ::stat((path + "-wal").c_str(), &log) != 0 ||
+      info.st_size + log.st_size > checked_bytes_max)
+    return;
+  // Below a heading; npos + 1 is 0.
+  if (const auto found = connection.query_text("PRAGMA quick_check(1)"); found != "ok")
+    connection.fail_damaged(found.substr(found.rfind('\n') + 1));
+}
+
 /// Reads what every later transaction relies on, so that damage shows now and not after the first push.
 void check_foundations(sqlite_connection& connection) {
   const int64_t next = connection.query_number("SELECT value FROM store_state WHERE name = 'next_sequence'");
@@ -229,7 +322,9 @@ sqlite_connection open_store_file(const std::string& path) {
                               mode + "); put the state directory on a local file system"});
   if (const int64_t run = migrate_schema(connection, schema_migrations()); run > 0)
     log_event(log_level::info, "store upgraded", {{"path", path}, {"version", schema_version()}});
+  check_pages(connection, path);
   check_foundations(connection);
+  watch_place(connection, path);
   set_option(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
   return connection;
 }

@@ -4,6 +4,7 @@
 
 #include "services/store/sqlite_connection.hpp"
 #include "services/store/sqlite_file.hpp"
+#include "services/store/sqlite_listing.hpp"
 #include "services/store/sqlite_writer.hpp"
 #include "services/store/store_rules.hpp"
 #include "services/store/task_row.hpp"
@@ -21,24 +22,41 @@ public:
   explicit sqlite_store(sqlite_connection connection)
       : connection_(std::move(connection))
       , writer_(connection_)
+      , listing_(connection_)
       , load_channels_(connection_,
-                       "SELECT name, is_distinct, worker, ini_distinct, ini_worker, created_at_ms "
+                       "SELECT name, distinct_mode, worker, weight, tasks_max, paused, defaults, "
+                       "ini_distinct, ini_worker, ini_weight, ini_tasks_max, ini_defaults, created_at_ms "
                        "FROM channels ORDER BY name")
-      , load_counts_(connection_, "SELECT number, pending, delayed FROM channel_counts WHERE name = ?")
-      , load_running_(connection_, "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_running "
-                                   "WHERE state = 2 AND channel = ? ORDER BY sequence")
-      , load_pending_(connection_, "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_pending "
-                                   "WHERE state = 0 AND channel = ? AND sequence > ? ORDER BY sequence")
+      , load_counts_(connection_, "SELECT number, pending, held, delayed FROM channel_counts WHERE name = ?")
+      , load_running_(connection_,
+                      "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_by_state "
+                      "WHERE (state = 1 OR state = 2 OR state = 4 OR held = 1) AND channel = ? AND state = 2 "
+                      "ORDER BY sequence")
+      , load_equal_(connection_, "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_pending "
+                                 "WHERE state = 0 AND held = 0 AND channel = ? AND priority = ? "
+                                 "AND sequence > ? ORDER BY sequence")
+      , load_lower_(connection_, "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_pending "
+                                 "WHERE state = 0 AND held = 0 AND channel = ? AND priority < ? "
+                                 "ORDER BY priority DESC, sequence")
       , load_delayed_(connection_, "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_delayed "
                                    "WHERE state = 1 AND channel = ? ORDER BY not_before_ms, sequence LIMIT ?")
       , next_due_(connection_, "SELECT not_before_ms FROM tasks INDEXED BY tasks_delayed "
                                "WHERE state = 1 AND channel = ? ORDER BY not_before_ms LIMIT 1")
+      , next_expiry_(connection_,
+                     "SELECT expires_at_ms FROM tasks INDEXED BY tasks_expiring "
+                     "WHERE channel = ? AND expires_at_ms > 0 AND state < 2 AND attempt = attempts_before "
+                     "ORDER BY expires_at_ms LIMIT 1")
+      , load_attempts_(connection_,
+                       "SELECT a.attempt, a.started_at_ms, a.ended_at_ms, a.outcome_kind, a.outcome_code, "
+                       "a.outcome_error, a.output_bytes FROM attempts a WHERE a.task = "
+                       "(SELECT t.sequence FROM tasks t WHERE t.id = ?) ORDER BY a.attempt")
+      , load_clock_(connection_, "SELECT boot_id, offset_ms FROM clock_mark WHERE only = 1")
       , find_task_(connection_, "SELECT " TASK_ROW_COLUMNS ", (SELECT c.name FROM channel_counts c WHERE "
                                 "c.number = channel) FROM tasks WHERE id = ?")
       , load_marks_(connection_, "SELECT position FROM origin_marks WHERE batch = ? ORDER BY position")
       , next_marked_batch_(connection_,
                            "SELECT batch FROM origin_marks WHERE batch > ? ORDER BY batch LIMIT 1")
-      , totals_(connection_, "SELECT coalesce(sum(pending), 0), coalesce(sum(delayed), 0), "
+      , totals_(connection_, "SELECT coalesce(sum(pending + held), 0), coalesce(sum(delayed), 0), "
                              "coalesce(sum(running), 0), coalesce(sum(ended), 0) FROM channel_counts") {}
 
   result<std::vector<store_answer>> apply(const std::vector<store_operation>& operations) override {
@@ -58,15 +76,24 @@ public:
       sqlite_statement::run run(load_channels_);
       while (run.next()) {
         channel_record record;
-        record.name = run.text_at(0);
-        record.distinct = run.number_at(1) != 0;
-        if (!run.is_null_at(2))
-          record.worker = static_cast<uint32_t>(run.number_at(2));
-        if (!run.is_null_at(3))
-          record.from_ini.distinct = run.number_at(3) != 0;
-        if (!run.is_null_at(4))
-          record.from_ini.worker = static_cast<uint32_t>(run.number_at(4));
-        record.created_at_ms = run.number_at(5);
+        int column = 0;
+        record.name = run.text_at(column++);
+        record.distinct = read_distinct(run.number_at(column++), record.name);
+        read_number(run, column++, record.worker);
+        record.weight = static_cast<uint32_t>(run.number_at(column++));
+        read_number(run, column++, record.tasks_max);
+        record.paused = run.number_at(column++) != 0;
+        const std::string whose = "channel " + record.name;
+        record.defaults = decode_stored_options(connection_, run.bytes_at(column++), whose);
+        auto& from_ini = record.from_ini;
+        if (!run.is_null_at(column))
+          from_ini.distinct = read_distinct(run.number_at(column), record.name);
+        ++column;
+        read_number(run, column++, from_ini.worker);
+        read_number(run, column++, from_ini.weight);
+        read_number(run, column++, from_ini.tasks_max);
+        from_ini.defaults = decode_stored_options(connection_, run.bytes_at(column++), whose);
+        record.created_at_ms = run.number_at(column);
         records.push_back(std::move(record));
       }
       return records;
@@ -83,13 +110,19 @@ public:
           return recovery;
         number = run.number_at(0);
         recovery.pending_count = static_cast<uint64_t>(run.number_at(1));
-        recovery.delayed_count = static_cast<uint64_t>(run.number_at(2));
+        recovery.held_count = static_cast<uint64_t>(run.number_at(2));
+        recovery.delayed_count = static_cast<uint64_t>(run.number_at(3));
       }
       {
         sqlite_statement::run run(load_running_);
         run.number(number);
         while (run.next())
           recovery.running.push_back(read_task_row(connection_, run, channel));
+      }
+      {
+        sqlite_statement::run run(next_expiry_);
+        if (run.number(number).next())
+          recovery.next_expiry_ms = run.number_at(0);
       }
       sqlite_statement::run run(next_due_);
       if (run.number(number).next())
@@ -103,16 +136,29 @@ public:
     return guarded([&] {
       std::vector<task> window;
       const int64_t number = channel_number(channel);
-      constexpr auto last = static_cast<order_key>(std::numeric_limits<int64_t>::max());
-      sqlite_statement::run run(load_pending_);
-      run.number(number).number(static_cast<int64_t>(std::min(after, last)));
       window_meter meter(limits);
-      while (number != 0 && meter.open() && run.next()) {
-        task row = read_task_row(connection_, run, channel);
-        if (!meter.admit(row))
-          break;
-        window.push_back(std::move(row));
-      }
+      // False when the window is at its end.
+      const auto take = [&](sqlite_statement::run& run) {
+        while (meter.open() && run.next()) {
+          task row = read_task_row(connection_, run, channel);
+          if (!meter.admit(row))
+            break;
+          window.push_back(std::move(row));
+        }
+        return meter.open();
+      };
+      // First the rest of the same priority, then the lower ones: both are searches, one condition for both
+      // would not be.
+      constexpr auto last = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+      sqlite_statement::run equal(load_equal_);
+      equal.number(number)
+          .number(after.priority)
+          .number(static_cast<int64_t>(std::min(after.sequence, last)));
+      if (number == 0 || !take(equal))
+        return window;
+      sqlite_statement::run lower(load_lower_);
+      lower.number(number).number(after.priority);
+      take(lower);
       return window;
     });
   }
@@ -130,12 +176,48 @@ public:
   }
 
   result<std::optional<task>> find_task(const std::string& id) override {
+    return guarded([&] { return find(id); });
+  }
+
+  result<std::vector<task>> find_tasks(const std::vector<std::string>& ids) override {
     return guarded([&] {
-      std::optional<task> found;
-      sqlite_statement::run run(find_task_);
-      if (run.text(id).next())
-        found = read_task_row(connection_, run, run.text_at(task_row_column_count));
-      return found;
+      std::vector<task> tasks;
+      for (const auto& id : ids)
+        if (auto found = find(id))
+          tasks.push_back(*std::move(found));
+      return tasks;
+    });
+  }
+
+  result<std::vector<attempt_record>> load_attempts(const std::string& id) override {
+    return guarded([&] {
+      std::vector<attempt_record> attempts;
+      sqlite_statement::run run(load_attempts_);
+      run.text(id);
+      while (run.next()) {
+        attempt_record one;
+        one.attempt = static_cast<uint32_t>(run.number_at(0));
+        one.started_at_ms = run.number_at(1);
+        one.ended_at_ms = run.number_at(2);
+        one.how = read_outcome(connection_, run, 3, 4, 5, id);
+        one.output_bytes = static_cast<uint64_t>(run.number_at(6));
+        attempts.push_back(std::move(one));
+      }
+      return attempts;
+    });
+  }
+
+  result<task_page> list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) override {
+    return guarded([&] { return listing_.page(filter, before, limit); });
+  }
+
+  result<std::optional<clock_mark>> load_clock() override {
+    return guarded([&] {
+      std::optional<clock_mark> mark;
+      sqlite_statement::run run(load_clock_);
+      if (run.next())
+        mark = clock_mark{run.text_at(0), run.number_at(1)};
+      return mark;
     });
   }
 
@@ -179,6 +261,27 @@ public:
   }
 
 private:
+  std::optional<task> find(const std::string& id) {
+    std::optional<task> found;
+    sqlite_statement::run run(find_task_);
+    if (run.text(id).next())
+      found = read_task_row(connection_, run, run.text_at(task_row_column_count));
+    return found;
+  }
+
+  distinct_mode read_distinct(int64_t stored, const std::string& channel) const {
+    if (stored < 0 || stored > static_cast<int64_t>(distinct_mode::while_pending))
+      connection_.fail_damaged("channel " + channel + " has the unknown distinct mode " +
+                               std::to_string(stored));
+    return static_cast<distinct_mode>(stored);
+  }
+
+  template <class Number>
+  static void read_number(const sqlite_statement::run& run, int column, std::optional<Number>& into) {
+    if (!run.is_null_at(column))
+      into = static_cast<Number>(run.number_at(column));
+  }
+
   /// The channel's number, or 0 when no task was ever pushed to it.
   int64_t channel_number(const std::string& channel) {
     sqlite_statement::run run(load_counts_);
@@ -188,12 +291,17 @@ private:
   // The connection stands first: the statements go before it.
   sqlite_connection connection_;
   sqlite_writer writer_;
+  sqlite_listing listing_;
   sqlite_statement load_channels_;
   sqlite_statement load_counts_;
   sqlite_statement load_running_;
-  sqlite_statement load_pending_;
+  sqlite_statement load_equal_;
+  sqlite_statement load_lower_;
   sqlite_statement load_delayed_;
   sqlite_statement next_due_;
+  sqlite_statement next_expiry_;
+  sqlite_statement load_attempts_;
+  sqlite_statement load_clock_;
   sqlite_statement find_task_;
   sqlite_statement load_marks_;
   sqlite_statement next_marked_batch_;

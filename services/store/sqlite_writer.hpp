@@ -15,6 +15,9 @@ namespace task_runner {
 
 /// Applies operations. Throws sqlite_failure. Between transactions it remembers nothing but its compiled
 /// statements, so that a rollback has nothing to undo here. Not thread-safe.
+///
+/// sqlite_writer.cpp has the frame and the life of a task, sqlite_stopping.cpp what people and moments do to
+/// it, sqlite_upkeep.cpp purging, the clock and channels.
 class sqlite_writer {
 public:
   explicit sqlite_writer(sqlite_connection& connection);
@@ -26,12 +29,17 @@ private:
   /// How the counts of one channel have changed in this transaction.
   struct count_change {
     int64_t pending = 0;
+    int64_t held = 0;
     int64_t delayed = 0;
     int64_t running = 0;
     int64_t ended = 0;
+    int64_t kept_bytes = 0;
 
-    int64_t& of(task_state state) noexcept;
-    bool none() const noexcept { return pending == 0 && delayed == 0 && running == 0 && ended == 0; }
+    int64_t& of(task_state state, bool is_held) noexcept;
+    int64_t unfinished() const noexcept { return pending + held + delayed + running; }
+    bool none() const noexcept {
+      return pending == 0 && held == 0 && delayed == 0 && running == 0 && ended == 0 && kept_bytes == 0;
+    }
   };
 
   /// The part of a task's row that decides whether a transition applies.
@@ -40,46 +48,155 @@ private:
     int64_t channel_number = 0;
     task_state state = task_state::pending;
     uint32_t attempt = 0;
+    bool held = false;
+    bool distinct_while_pending = false;
+    bool has_concurrency_key = false;
+  };
+
+  /// A whole task and its channel's number.
+  struct found_task {
+    task value;
+    int64_t channel_number = 0;
+  };
+
+  /// An ended task that may be purged.
+  struct purge_candidate {
+    int64_t sequence = 0;
+    int64_t channel_number = 0;
+    wall_time_ms ended_at_ms = 0;
+    uint32_t attempt = 0;
+    std::string id;
+
+    bool before(const purge_candidate& other) const noexcept {
+      return ended_at_ms != other.ended_at_ms ? ended_at_ms < other.ended_at_ms : sequence < other.sequence;
+    }
   };
 
   store_answer apply_one(const insert_task& operation);
   store_answer apply_one(const lease_task& operation);
   store_answer apply_one(const settle_task& operation);
   store_answer apply_one(const promote_due& operation);
+  store_answer apply_one(const expire_due& operation);
+  store_answer apply_one(const cancel_task& operation);
+  store_answer apply_one(const cancel_channel_tasks& operation);
+  store_answer apply_one(const retry_task& operation);
+  store_answer apply_one(const delete_task& operation);
+  store_answer apply_one(const release_distinct& operation);
+  store_answer apply_one(const release_held& operation);
+  store_answer apply_one(const purge_ended& operation);
+  store_answer apply_one(const adjust_clock& operation);
   store_answer apply_one(const mark_origin& operation);
   store_answer apply_one(const forget_batch& operation);
   store_answer apply_one(const save_channel& operation);
+  store_answer apply_one(const remove_channel& operation);
 
   /// Whether the place was not marked before; it is now.
   bool mark(const push_origin& origin);
+  /// Inserts the row as it stands, under the next sequence. False when the id or the distinct key is taken.
+  bool insert_row(int64_t channel_number, const task& value);
+  /// Why insert_row wrote nothing.
+  insert_answer explain_conflict(const insert_task& operation, int64_t channel_number);
   std::optional<task_position> find_position(const std::string& id);
+  std::optional<found_task> find_whole(const std::string& id);
+  /// The answer to a change that does not apply: the task as it stands.
+  change_answer refused(const std::string& id);
+  /// The unfinished task with this distinct key, empty when there is none.
+  std::string find_holder(int64_t channel_number, const std::string& distinct_key);
   /// The channel's number; 0 when no task was ever pushed to it and `create` is false.
   int64_t channel_number(const std::string& channel, bool create);
-  void moved(int64_t channel_number, task_state from, task_state to);
+  std::string channel_name(int64_t number);
+  void moved(int64_t channel_number, task_state from, bool from_held, task_state to, bool to_held);
   void write_counts();
+  void read_state();
+
+  /// Whether fewer than `concurrency_max` tasks in line or running have this task's concurrency key; true
+  /// without a key.
+  bool has_room(int64_t channel_number, const task& value);
+  /// Lets held tasks with this key into line while there is room, at most `limit`.
+  void release_key(int64_t channel_number, const std::string& channel, const std::string& key, uint64_t limit,
+                   std::vector<task>& released);
+  /// The same for the key of a task that has just given up its place.
+  void release_key_of(const task_position& former, std::vector<task>& released);
+
+  /// What the output of a task's attempts counts for.
+  int64_t kept_bytes_of(int64_t sequence);
+  /// Counts the kept output of everything anew, because an attempt counts for at most another number now.
+  void recount_kept_bytes(int64_t kept_bytes_max);
+
+  /// The tasks that `rows`, bound and of TASK_ROW_COLUMNS, has.
+  std::vector<task> collect(sqlite_statement::run& rows, const std::string& channel);
+  /// Cancels a task that waits.
+  void end_waiting(int64_t channel_number, const task& before, outcome_kind why, wall_time_ms now_ms);
+  /// Cancels tasks that wait, then releases what their concurrency keys have room for; fills the whole
+  /// answer.
+  sweep_answer end_all(int64_t channel_number, const std::string& channel, std::vector<task> waiting,
+                       outcome_kind why, wall_time_ms now_ms);
+  wall_time_ms next_moment(sqlite_statement& earliest, int64_t channel_number);
+
+  /// The one in this state that ended first.
+  std::optional<purge_candidate> oldest(task_state state);
+  std::optional<purge_candidate> next_to_purge(const purge_ended& rule, int64_t ended, int64_t kept_bytes);
+  void erase(int64_t channel_number, int64_t sequence, int64_t kept_bytes);
+  /// Gives some pages back to the file system when many are free.
+  void shrink_file();
 
   sqlite_connection& connection_;
-  sqlite_statement read_next_sequence_;
+  // The frame.
+  sqlite_statement read_state_;
   sqlite_statement write_next_sequence_;
   sqlite_statement find_channel_number_;
+  sqlite_statement find_channel_name_;
   sqlite_statement add_channel_number_;
   sqlite_statement add_counts_;
+  sqlite_statement find_position_;
+  sqlite_statement find_whole_;
+  // The life of a task.
   sqlite_statement insert_;
   sqlite_statement find_holder_;
   sqlite_statement find_same_;
-  sqlite_statement find_position_;
   sqlite_statement lease_;
   sqlite_statement settle_;
+  sqlite_statement set_backoff_;
+  sqlite_statement record_attempt_;
   sqlite_statement load_due_;
   sqlite_statement next_due_;
   sqlite_statement make_pending_;
+  sqlite_statement clear_distinct_;
+  // Concurrency keys.
+  sqlite_statement count_key_use_;
+  sqlite_statement find_key_;
+  sqlite_statement next_held_;
+  sqlite_statement next_held_key_;
+  sqlite_statement set_held_;
+  // Stopping.
+  sqlite_statement end_waiting_;
+  sqlite_statement request_cancel_;
+  sqlite_statement load_expired_;
+  sqlite_statement next_expiry_;
+  sqlite_statement load_held_;
+  sqlite_statement load_pending_;
+  sqlite_statement load_delayed_;
+  sqlite_statement retry_;
+  // Upkeep.
+  sqlite_statement delete_task_;
+  sqlite_statement delete_attempts_;
+  sqlite_statement attempt_numbers_;
+  sqlite_statement kept_bytes_of_;
+  sqlite_statement oldest_;
+  sqlite_statement sum_ended_;
+  sqlite_statement shift_delays_;
+  sqlite_statement write_clock_;
   sqlite_statement mark_;
   sqlite_statement unmark_;
   sqlite_statement forget_batch_;
   sqlite_statement save_channel_;
+  sqlite_statement remove_channel_;
+  sqlite_statement count_unfinished_;
 
   // Of the transaction in progress.
   int64_t next_sequence_ = 0;
+  /// Most that one attempt's output counts for, as last told by a purge.
+  int64_t kept_bytes_max_ = 0;
   std::unordered_map<std::string, int64_t> channel_numbers_;
   std::unordered_map<int64_t, count_change> count_changes_;
 };

@@ -1,18 +1,15 @@
 // Decodes a task definition while its JSON is being read, without a document in memory.
-// Equal names: the last one wins. The reader below is driven by nlohmann's event parser, which does not
-// recurse; nesting is bounded here.
+// Equal names: the last one wins.
 #include "services/wire/push_json.hpp"
 
-#include "services/domain/names.hpp"
+#include "services/wire/decimal_text.hpp"
+#include "services/wire/json_reader.hpp"
 #include "services/wire/push_members.hpp"
 #include "services/wire/rfc3339.hpp"
+#include "services/wire/task_options_json.hpp"
+#include "services/wire/task_options_reader.hpp"
 
-#include <nlohmann/json.hpp>
-
-#include <charconv>
 #include <cmath>
-#include <exception>
-#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,16 +18,21 @@ namespace task_runner {
 
 namespace {
 
-using json = nlohmann::json;
-
-/// Deepest nesting that is read. A task definition needs three levels; the rest is room for members of
-/// others.
-constexpr int depth_max = 32;
-
 /// 9999-12-31T23:59:59Z, the last second that `format_time` can write.
 constexpr int64_t unix_seconds_max = 253'402'300'799;
 
-enum class member : uint8_t { ignored, task, chan, channel, id, command, args, delay, execute_at };
+enum class member : uint8_t {
+  ignored,
+  task,
+  chan,
+  channel,
+  id,
+  command,
+  args,
+  delay,
+  execute_at,
+  distinct_key
+};
 
 constexpr std::string_view member_name(member which) noexcept {
   switch (which) {
@@ -50,6 +52,8 @@ constexpr std::string_view member_name(member which) noexcept {
     return "delay";
   case member::execute_at:
     return "execute_at";
+  case member::distinct_key:
+    return "distinct_key";
   case member::ignored:
     break;
   }
@@ -58,7 +62,7 @@ constexpr std::string_view member_name(member which) noexcept {
 
 member find_member(std::string_view name) noexcept {
   for (auto which : {member::task, member::chan, member::channel, member::id, member::command, member::args,
-                     member::delay, member::execute_at})
+                     member::delay, member::execute_at, member::distinct_key})
     if (member_name(which) == name)
       return which;
   return member::ignored;
@@ -79,84 +83,29 @@ constexpr std::string_view expected_of(member which) noexcept {
   }
 }
 
-enum class number_text : uint8_t { not_a_number, out_of_range, ok };
-
-/// A plain decimal number that fills `text` whole; "inf", "nan" and hexadecimal are none.
-number_text parse_number(std::string_view text, double& value) noexcept {
-  if (text.empty() || text.find_first_not_of("0123456789.+-eE") != std::string_view::npos)
-    return number_text::not_a_number;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec == std::errc::invalid_argument || read.ptr != text.data() + text.size())
-    return number_text::not_a_number;
-  return read.ec == std::errc() && std::isfinite(value) ? number_text::ok : number_text::out_of_range;
-}
-
 /// Takes the parser's events and fills push_members; the first thing that is wrong ends it.
-class push_reader {
+class push_reader final : public json_events {
 public:
   push_members& members() noexcept { return members_; }
-  const std::optional<error>& failure() const noexcept { return failure_; }
+  task_options& options() noexcept { return options_.patch().said; }
 
-  bool null() {
-    if (place_ == place::document)
-      return fail_document("null");
-    if (place_ == place::top)
-      clear(member_);
-    else if (place_ == place::command)
-      (command_member_ == command_member::args) ? members_.command_args.reset() : clear_command_name();
-    else if (place_ != place::skipped)
-      return fail_type(args_member(), "null");
-    return true;
+  bool scalar(json_scalar value) override {
+    if (options_.is_open())
+      return forward(options_.scalar(std::move(value)));
+    if (std::holds_alternative<std::nullptr_t>(value))
+      return null();
+    if (const auto* number = std::get_if<int64_t>(&value))
+      return integer(*number);
+    if (const auto* number = std::get_if<double>(&value))
+      return fraction(*number);
+    if (auto* text = std::get_if<std::string>(&value))
+      return string(*text);
+    return other_scalar(describe(value));
   }
 
-  bool boolean(bool) { return other_scalar("true or false"); }
-
-  bool number_integer(json::number_integer_t value) {
-    return integer(static_cast<double>(value), value < 0, value);
-  }
-
-  bool number_unsigned(json::number_unsigned_t value) {
-    const bool small = value <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-    return integer(static_cast<double>(value), !small, small ? static_cast<int64_t>(value) : 0);
-  }
-
-  bool number_float(json::number_float_t value, const std::string&) {
-    if (place_ == place::top && member_ == member::delay)
-      return set_delay(value);
-    if (place_ == place::top && member_ == member::execute_at)
-      return set_execute_at(value);
-    return other_scalar("a number");
-  }
-
-  bool string(std::string& text) {
-    switch (place_) {
-    case place::document:
-      return fail_document("text");
-    case place::skipped:
-      return true;
-    case place::args:
-      members_.args->push_back(std::move(text));
-      return true;
-    case place::command_args:
-      members_.command_args->push_back(std::move(text));
-      return true;
-    case place::command:
-      if (command_member_ == command_member::args)
-        return fail_type("command.args", "text", "an array of text");
-      if (command_member_ == command_member::name)
-        members_.command_name = std::move(text);
-      return true;
-    case place::top:
-      return top_string(text);
-    }
-    return true;
-  }
-
-  bool binary(json::binary_t&) { return true; } // JSON text has no such thing
-
-  bool start_object(size_t) {
-    if (!deeper())
-      return false;
+  bool start_object() override {
+    if (options_.is_open())
+      return forward(options_.start_object());
     switch (place_) {
     case place::document:
       place_ = place::top;
@@ -181,11 +130,11 @@ public:
     return true;
   }
 
-  bool end_object() { return leave(); }
+  bool end_object() override { return options_.is_open() ? forward(options_.end_object()) : leave(); }
 
-  bool start_array(size_t) {
-    if (!deeper())
-      return false;
+  bool start_array() override {
+    if (options_.is_open())
+      return forward(options_.start_array());
     switch (place_) {
     case place::document:
       return fail_document("an array");
@@ -213,45 +162,75 @@ public:
     return true;
   }
 
-  bool end_array() { return leave(); }
+  bool end_array() override { return options_.is_open() ? forward(options_.end_array()) : leave(); }
 
-  bool key(std::string& name) {
-    if (place_ == place::top)
+  bool key(std::string name) override {
+    if (options_.is_open())
+      return forward(options_.key(std::move(name)));
+    if (place_ == place::top) {
       member_ = find_member(name);
-    else if (place_ == place::command)
+      if (member_ == member::ignored && is_task_option(name))
+        return forward(options_.begin(name));
+    } else if (place_ == place::command) {
       command_member_ = name == "name"   ? command_member::name
                         : name == "args" ? command_member::args
                                          : command_member::ignored;
-    return true;
-  }
-
-  bool parse_error(size_t position, const std::string&, const json::exception& problem) {
-    if (failure_)
-      return false;
-    if (problem.id == 406) { // nlohmann's number for a number that no double can hold
-      failure_ =
-          error{error_code::out_of_range, "the JSON holds a number that is too large; give a smaller one"};
-      return false;
     }
-    // nlohmann's text: "[json.exception…] parse error at …: DETAIL; last read: BYTES". The bytes read may be
-    // anything, secrets included, and are left out.
-    std::string_view detail = problem.what();
-    if (const auto end = detail.find("; last read"); end != std::string_view::npos)
-      detail = detail.substr(0, end);
-    if (const auto from = detail.find(": "); from != std::string_view::npos)
-      detail.remove_prefix(from + 2);
-    failure_ = error{error_code::invalid_argument, "not valid JSON at byte " + std::to_string(position) +
-                                                       ": " + std::string(detail) + "; send one JSON object"};
-    return false;
+    return true;
   }
 
 private:
   enum class place : uint8_t { document, top, args, command, command_args, skipped };
   enum class command_member : uint8_t { ignored, name, args };
 
-  bool fail(error_code code, std::string message) {
-    failure_ = error{code, std::move(message)};
-    return false;
+  bool null() {
+    if (place_ == place::document)
+      return fail_document("null");
+    if (place_ == place::top)
+      clear(member_);
+    else if (place_ == place::command)
+      (command_member_ == command_member::args) ? members_.command_args.reset() : clear_command_name();
+    else if (place_ != place::skipped)
+      return fail_type(args_member(), "null");
+    return true;
+  }
+
+  bool string(std::string& text) {
+    switch (place_) {
+    case place::document:
+      return fail_document("text");
+    case place::skipped:
+      return true;
+    case place::args:
+      members_.args->push_back(std::move(text));
+      return true;
+    case place::command_args:
+      members_.command_args->push_back(std::move(text));
+      return true;
+    case place::command:
+      if (command_member_ == command_member::args)
+        return fail_type("command.args", "text", "an array of text");
+      if (command_member_ == command_member::name)
+        members_.command_name = std::move(text);
+      return true;
+    case place::top:
+      return top_string(text);
+    }
+    return true;
+  }
+
+  bool fraction(double value) {
+    if (place_ == place::top && member_ == member::delay)
+      return set_delay(value);
+    if (place_ == place::top && member_ == member::execute_at)
+      return set_execute_at(value);
+    return other_scalar("a number");
+  }
+
+  bool forward(bool done) {
+    if (!done)
+      failure_ = options_.failure();
+    return done;
   }
 
   bool fail_document(std::string_view found) {
@@ -279,14 +258,6 @@ private:
     return command_member_ == command_member::args ? "command.args" : "command.name";
   }
 
-  bool deeper() {
-    if (++depth_ > depth_max)
-      return fail(error_code::invalid_argument, "the JSON is nested deeper than " +
-                                                    std::to_string(depth_max) +
-                                                    " levels; send a flat object");
-    return true;
-  }
-
   bool skip() {
     if (place_ != place::skipped)
       skipped_from_ = place_;
@@ -296,7 +267,6 @@ private:
   }
 
   bool leave() {
-    --depth_;
     switch (place_) {
     case place::skipped:
       if (--skipped_depth_ == 0)
@@ -351,6 +321,9 @@ private:
     case member::execute_at:
       members_.execute_at_ms.reset();
       break;
+    case member::distinct_key:
+      members_.distinct_key.reset();
+      break;
     case member::ignored:
       break;
     }
@@ -374,13 +347,13 @@ private:
     return true;
   }
 
-  bool integer(double rounded, bool outside, int64_t exact) {
+  bool integer(int64_t value) {
     if (place_ == place::top && member_ == member::delay)
-      return set_delay(rounded);
+      return set_delay(static_cast<double>(value));
     if (place_ == place::top && member_ == member::execute_at) {
-      if (outside || exact > unix_seconds_max)
+      if (value < 0 || value > unix_seconds_max)
         return fail_execute_at_range();
-      members_.execute_at_ms = exact * 1'000;
+      members_.execute_at_ms = value * 1'000;
       return true;
     }
     return other_scalar("a number");
@@ -432,6 +405,9 @@ private:
         return true;
       }
       return text_number("execute_at", text, [this](double value) { return set_execute_at(value); });
+    case member::distinct_key:
+      members_.distinct_key = std::move(text);
+      break;
     case member::ignored:
       break;
     }
@@ -441,46 +417,36 @@ private:
   template <class Set>
   bool text_number(std::string_view name, const std::string& text, Set set) {
     double value = 0;
-    switch (parse_number(text, value)) {
-    case number_text::ok:
+    switch (parse_decimal(text, value)) {
+    case decimal_text::ok:
       return set(value);
-    case number_text::out_of_range:
+    case decimal_text::out_of_range:
       return fail(error_code::out_of_range, "the member \"" + std::string(name) +
                                                 "\" is a number out of range; expected " +
                                                 std::string(expected_of(member_)));
-    case number_text::not_a_number:
+    case decimal_text::not_a_number:
       break;
     }
     return fail_type(name, "text that cannot be read as such", expected_of(member_));
   }
 
   push_members members_;
-  std::optional<error> failure_;
+  task_options_reader options_;
   place place_ = place::document;
   place skipped_from_ = place::document;
   member member_ = member::ignored;
   command_member command_member_ = command_member::ignored;
-  int depth_ = 0;
   int skipped_depth_ = 0;
 };
 
 } // namespace
 
 result<push_item> decode_push_json(std::string_view text) {
-  try {
-    push_reader reader;
-    const bool read = json::sax_parse(text.begin(), text.end(), &reader);
-    if (!read) {
-      if (!is_valid_utf8(text))
-        return error{error_code::invalid_argument, "the JSON is not valid UTF-8; send it as UTF-8"};
-      if (reader.failure())
-        return *reader.failure();
-      return error{error_code::invalid_argument, "not valid JSON; send one JSON object"};
-    }
-    return assemble_push(std::move(reader.members()));
-  } catch (const std::exception& failure) { // out of memory
-    return error{error_code::internal, std::string("the JSON could not be read: ") + failure.what()};
-  }
+  push_reader reader;
+  if (auto read = read_json(text, reader); !read)
+    return read.failure();
+  reader.members().options = std::move(reader.options());
+  return assemble_push(std::move(reader.members()));
 }
 
 } // namespace task_runner

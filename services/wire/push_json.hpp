@@ -10,7 +10,8 @@ namespace task_runner {
 
 /// Decodes `text` (one JSON object) into a push_item: `task`, `chan` or `channel`, `id`, `command` (a string,
 /// `{"name":S,"args":[S…]}` or, with `args` beside it, a program name), `args`, `delay` (seconds),
-/// `execute_at` (Unix seconds, or RFC 3339 text); `ts` and unknown members are ignored. `command` as a string
+/// `execute_at` (Unix seconds, or RFC 3339 text), `distinct_key` and the options of
+/// services/wire/task_options_json.hpp; `ts` and unknown members are ignored. `command` as a string
 /// without `args` is a command line; with `args` it is an argv, never parsed. Without `task` the command's
 /// text becomes the name. The item is NOT checked: call check_push. `invalid_argument` for text that is not
 /// JSON or members of the wrong type; the message names the member.

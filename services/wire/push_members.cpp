@@ -77,6 +77,8 @@ result<push_item> assemble_push(push_members members) {
     item.name = item.command.argv.empty() ? item.command.line : join_words(item.command.argv);
   item.delay_s = members.delay_s.value_or(0);
   item.not_before_ms = members.execute_at_ms.value_or(0);
+  item.distinct_key = std::move(members.distinct_key).value_or(std::string());
+  item.options = std::move(members.options);
   return item;
 }
 

@@ -24,6 +24,8 @@ struct push_members {
   std::optional<std::vector<std::string>> args;
   std::optional<double> delay_s;
   std::optional<wall_time_ms> execute_at_ms;
+  std::optional<std::string> distinct_key;
+  task_options options;
 };
 
 /// The push_item that the members mean. `invalid_argument` when they contradict each other: two channels, two

@@ -3,6 +3,7 @@
 
 #include "services/observability/log.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace task_runner::test {
@@ -11,7 +12,7 @@ result<void> hand_writer::submit(std::vector<store_operation> operations, store_
   if (full)
     return error{error_code::overloaded, "full"};
   jobs_.push_back([this, operations = std::move(operations), done = std::move(done)] {
-    if (broken) {
+    if (broken || (refuses && std::any_of(operations.begin(), operations.end(), refuses))) {
       done(error{error_code::unavailable, "broken"});
       return;
     }
@@ -21,10 +22,40 @@ result<void> hand_writer::submit(std::vector<store_operation> operations, store_
   return {};
 }
 
+namespace {
+
+/// A store whose file cannot be read now.
+class unreadable_store final : public queue_store {
+public:
+  result<std::vector<store_answer>> apply(const std::vector<store_operation>&) override { return why_; }
+  result<std::vector<channel_record>> load_channels() override { return why_; }
+  result<channel_recovery> recover_channel(const std::string&) override { return why_; }
+  result<std::vector<task>> load_pending(const std::string&, order_key, window_limits) override {
+    return why_;
+  }
+  result<std::vector<task>> load_delayed(const std::string&, uint32_t) override { return why_; }
+  result<std::optional<task>> find_task(const std::string&) override { return why_; }
+  result<std::vector<task>> find_tasks(const std::vector<std::string>&) override { return why_; }
+  result<std::vector<attempt_record>> load_attempts(const std::string&) override { return why_; }
+  result<task_page> list_tasks(const task_filter&, uint64_t, uint32_t) override { return why_; }
+  result<std::optional<clock_mark>> load_clock() override { return why_; }
+  result<std::vector<uint32_t>> load_marks(uint64_t) override { return why_; }
+  result<std::vector<uint64_t>> load_marked_batches() override { return why_; }
+  result<store_totals> totals() override { return why_; }
+
+private:
+  const error why_{error_code::unavailable, "busy"};
+};
+
+} // namespace
+
 result<void> hand_writer::read(store_read_job job) {
   if (full)
     return error{error_code::overloaded, "full"};
-  jobs_.push_back([this, job = std::move(job)] { job(store); });
+  jobs_.push_back([this, job = std::move(job)] {
+    unreadable_store none;
+    job(unreadable ? static_cast<queue_store&>(none) : store);
+  });
   return {};
 }
 
@@ -39,6 +70,8 @@ size_t hand_writer::work() {
 }
 
 result<void> hand_runner::start(attempt_start request) {
+  if (full)
+    return error{error_code::overloaded, "full"};
   known_attempt attempt;
   attempt.key = request.key;
   attempt.channel = request.channel;
@@ -48,7 +81,21 @@ result<void> hand_runner::start(attempt_start request) {
   return {};
 }
 
-result<void> hand_runner::signal(const attempt_key&, int) {
+result<void> hand_runner::signal(const attempt_key& key, int signal_number) {
+  const auto found = known.find(key);
+  if (found == known.end() || found->second.ended)
+    return error{error_code::not_found, "no such attempt runs"};
+  signals.emplace_back(key, signal_number);
+  return {};
+}
+
+result<void> hand_runner::stop(const attempt_key& key, int64_t grace_ms) {
+  const auto found = known.find(key);
+  if (found == known.end() || found->second.ended)
+    return error{error_code::not_found, "no such attempt runs"};
+  stopped.push_back({key, grace_ms});
+  if (obedient)
+    end(key, outcome{outcome_kind::cancelled, 0, {}});
   return {};
 }
 
@@ -66,11 +113,15 @@ std::vector<known_attempt> hand_runner::known_attempts(const std::string& channe
 }
 
 void hand_runner::end(const attempt_key& key, int exit_code) {
+  end(key, outcome{outcome_kind::exited, exit_code, {}});
+}
+
+void hand_runner::end(const attempt_key& key, outcome how) {
   auto& attempt = known.at(key);
   attempt.ended = true;
   attempt.end.key = key;
   attempt.end.channel = attempt.channel;
-  attempt.end.how.code = exit_code;
+  attempt.end.how = std::move(how);
   attempt.end.started_at_ms = 1;
   attempt.end.ended_at_ms = 2;
   events->on_ended(attempt.end);
@@ -79,12 +130,12 @@ void hand_runner::end(const attempt_key& key, int exit_code) {
 channel_record actor_fixture::make_channel(std::string name, bool distinct, uint32_t worker) {
   channel_record record;
   record.name = std::move(name);
-  record.distinct = distinct;
+  record.distinct = distinct ? distinct_mode::until_finished : distinct_mode::off;
   record.worker = worker;
   return record;
 }
 
-actor_fixture::actor_fixture(std::vector<channel_record> channels) {
+actor_fixture::actor_fixture(std::vector<channel_record> channels, uint32_t running_max) {
   log_options silent;
   silent.level = log_level::off;
   if (auto configured = configure_log(silent); !configured)
@@ -93,7 +144,16 @@ actor_fixture::actor_fixture(std::vector<channel_record> channels) {
   system = std::make_unique<caf::actor_system>(config);
   runner.events = &bridge;
   router_dependencies parts;
+  // As at a start: the channels stand in the store before the actors begin.
+  std::vector<store_operation> saves;
+  for (const auto& record : channels)
+    saves.emplace_back(save_channel{record});
+  if (auto saved = writer.store.apply(saves); !saved)
+    throw std::runtime_error(saved.failure().message);
   parts.channels = std::move(channels);
+  parts.running_max = running_max;
+  parts.history = &history;
+  parts.facts = facts;
   parts.writer = &writer;
   parts.runner = &runner;
   parts.bridge = &bridge;
@@ -134,6 +194,10 @@ void actor_fixture::settle() {
   do
     scheduler().run();
   while (writer.work() > 0);
+}
+
+void actor_fixture::run_actors() {
+  scheduler().run();
 }
 
 void actor_fixture::pass(std::chrono::milliseconds time) {
@@ -194,14 +258,47 @@ channel_status actor_fixture::status(const std::string& channel, uint32_t limit)
   return answer->channels.at(0);
 }
 
-action_reply actor_fixture::create(create_channel request) {
-  std::optional<action_reply> answer;
-  ask<action_reply>(
-      via, router_handle, std::move(request), std::chrono::seconds(30),
-      [&](action_reply& reply) { answer = std::move(reply); },
-      [&](const error& why) { answer = action_reply{why}; });
+action_reply actor_fixture::create(channel_record record) {
+  const auto answer = request<action_reply>(create_channel{std::move(record)});
   settle();
-  return answer.value_or(action_reply{error{error_code::internal, "no answer came"}});
+  return answer->value_or(action_reply{error{error_code::internal, "no answer came"}});
+}
+
+channel_reply actor_fixture::change(const std::string& channel, std::function<void(channel_record&)> apply) {
+  const auto answer = request<channel_reply>(
+      change_channel{channel, [apply = std::move(apply)](channel_record& record) -> result<void> {
+                       apply(record);
+                       return {};
+                     }});
+  settle();
+  return answer->value_or(channel_reply{std::nullopt, error{error_code::internal, "no answer came"}});
+}
+
+action_reply actor_fixture::remove(const std::string& channel, bool force) {
+  const auto answer = request<action_reply>(remove_channel_request{channel, force});
+  settle();
+  return answer->value_or(action_reply{error{error_code::internal, "no answer came"}});
+}
+
+std::shared_ptr<std::optional<task_reply>> actor_fixture::act(task_verb verb, const std::string& id) {
+  act_on_task what;
+  what.verb = verb;
+  what.id = id;
+  auto answer = request<task_reply>(std::move(what));
+  settle();
+  return answer;
+}
+
+task actor_fixture::stored(const std::string& id) {
+  auto found = writer.store.find_task(id);
+  if (!found || !*found)
+    throw std::runtime_error("no such task");
+  return std::move(**found);
+}
+
+void actor_fixture::break_executor(const std::string& channel) {
+  caf::anon_send_exit(bridge.executor_of(channel), caf::exit_reason::unhandled_exception);
+  settle();
 }
 
 } // namespace task_runner::test

@@ -16,24 +16,24 @@ std::shared_ptr<const actor_probe> probe_of(const actor_fixture& actors, const s
   return nullptr;
 }
 
-/// Ends an executor as a bug in it would.
-void break_executor(actor_fixture& actors, const std::string& channel) {
-  caf::anon_send_exit(actors.bridge.executor_of(channel), caf::exit_reason::unhandled_exception);
-  actors.settle();
+channel_settings workers(uint32_t count) {
+  channel_settings said;
+  said.worker = count;
+  return said;
 }
 
 } // namespace
 
 TEST_CASE("a channel is created once, durably, and works at once") {
   actor_fixture actors;
-  CHECK_FALSE(actors.create({"mail", true, 3}).failure);
-  const auto again = actors.create({"mail", false, std::nullopt});
+  CHECK_FALSE(actors.create(actor_fixture::make_channel("mail", true, 3)).failure);
+  const auto again = actors.create(actor_fixture::make_channel("mail", false, 1));
   REQUIRE(again.failure);
   CHECK(again.failure->code == error_code::conflict);
   const auto stored = actors.writer.store.load_channels();
   REQUIRE(stored);
-  REQUIRE(stored->size() == 1);
-  CHECK(stored->front().worker == 3u);
+  REQUIRE(stored->size() == 2);
+  CHECK(stored->back().worker == 3u);
   actors.push(actors.item("date", "mail"));
   actors.settle();
   CHECK(actors.runner.started.size() == 1);
@@ -41,9 +41,11 @@ TEST_CASE("a channel is created once, durably, and works at once") {
 
 TEST_CASE("a channel with a bad name or too many workers is refused") {
   actor_fixture actors;
-  CHECK(actors.create({"no spaces", false, std::nullopt}).failure->code == error_code::invalid_argument);
-  CHECK(actors.create({"mail", false, worker_max + 1}).failure->code == error_code::out_of_range);
-  CHECK_FALSE(actors.create({"mail", false, worker_max}).failure);
+  CHECK(actors.create(actor_fixture::make_channel("no spaces", false, 1)).failure->code ==
+        error_code::invalid_argument);
+  CHECK(actors.create(actor_fixture::make_channel("mail", false, worker_max + 1)).failure->code ==
+        error_code::out_of_range);
+  CHECK_FALSE(actors.create(actor_fixture::make_channel("mail", false, worker_max)).failure);
 }
 
 TEST_CASE(
@@ -51,8 +53,8 @@ TEST_CASE(
   channel_record stored = actor_fixture::make_channel("mail", false, 2);
   stored.from_ini.worker = 2;
   stored.worker = 7; // changed over the API since
-  CHECK(merge_ini({{"mail", stored}}, {{"mail", {std::nullopt, 2}}}, 1).empty());
-  const auto changed = merge_ini({{"mail", stored}}, {{"mail", {std::nullopt, 4}}}, 1);
+  CHECK(merge_ini({{"mail", stored}}, {{"mail", workers(2)}}, 1).empty());
+  const auto changed = merge_ini({{"mail", stored}}, {{"mail", workers(4)}}, 1);
   REQUIRE(changed.size() == 1);
   CHECK(changed[0].worker == 4u);
 
@@ -63,10 +65,10 @@ TEST_CASE(
   actors.push_all(std::move(items));
   actors.settle();
   CHECK(actors.runner.started.size() == 1);
-  caf::anon_send(actors.router_handle, apply_ini{{{"default", {std::nullopt, 3}}}});
+  caf::anon_send(actors.router_handle, apply_ini{{{"default", workers(3)}}});
   actors.settle();
   CHECK(actors.runner.started.size() == 3);
-  caf::anon_send(actors.router_handle, apply_ini{{{"default", {std::nullopt, 1}}}});
+  caf::anon_send(actors.router_handle, apply_ini{{{"default", workers(1)}}});
   actors.settle();
   actors.runner.end(actors.runner.started[0].key, 0);
   actors.runner.end(actors.runner.started[1].key, 0);
@@ -83,7 +85,7 @@ TEST_CASE("when one of a pair dies both come back, adopt what runs and run nothi
   actors.push(actors.item("two"));
   actors.settle();
   REQUIRE(actors.runner.started.size() == 1);
-  break_executor(actors, "default");
+  actors.break_executor("default");
   CHECK(probe_of(actors, "queue:default")->restarts() == 1);
   CHECK(actors.runner.started.size() == 1);
   const auto status = actors.status("default");
@@ -115,9 +117,9 @@ TEST_CASE("a pair that dies too often stays down, and the channel says so") {
   actor_fixture actors(
       {actor_fixture::make_channel("default", false, 1), actor_fixture::make_channel("mail", false, 1)});
   for (size_t i = 0; i < restarts_max; ++i)
-    break_executor(actors, "mail");
+    actors.break_executor("mail");
   CHECK(probe_of(actors, "queue:mail")->restarts() == restarts_max);
-  break_executor(actors, "mail");
+  actors.break_executor("mail");
   const auto reply = actors.push(actors.item("date", "mail"));
   actors.settle();
   REQUIRE((reply->has_value() && (*reply)->failure));
@@ -139,7 +141,7 @@ TEST_CASE("draining refuses pushes, starts nothing, and is over when the last co
   const auto refused = actors.push(actors.item("three"));
   actors.settle();
   CHECK((*refused)->failure->code == error_code::draining);
-  CHECK(actors.create({"mail", false, std::nullopt}).failure->code == error_code::draining);
+  CHECK(actors.create(actor_fixture::make_channel("mail", false, 1)).failure->code == error_code::draining);
   actors.runner.end(actors.runner.started.at(0).key, 0);
   actors.settle();
   CHECK(actors.quiet);

@@ -50,6 +50,16 @@ public:
     return inner_.load_delayed(c, limit);
   }
   result<std::optional<task>> find_task(const std::string& id) override { return inner_.find_task(id); }
+  result<std::vector<task>> find_tasks(const std::vector<std::string>& ids) override {
+    return inner_.find_tasks(ids);
+  }
+  result<std::vector<attempt_record>> load_attempts(const std::string& id) override {
+    return inner_.load_attempts(id);
+  }
+  result<task_page> list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) override {
+    return inner_.list_tasks(filter, before, limit);
+  }
+  result<std::optional<clock_mark>> load_clock() override { return inner_.load_clock(); }
   result<std::vector<uint32_t>> load_marks(uint64_t batch) override { return inner_.load_marks(batch); }
   result<std::vector<uint64_t>> load_marked_batches() override { return inner_.load_marked_batches(); }
   result<store_totals> totals() override { return inner_.totals(); }

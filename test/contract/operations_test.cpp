@@ -7,8 +7,6 @@ using namespace task_runner::test;
 
 using kind = insert_answer::kind;
 
-#define STORE_TEST(name) TEMPLATE_TEST_CASE("store: " name, "", memory_backend, sqlite_backend)
-
 STORE_TEST("a task comes back as it was put in") {
   TestType backend;
   auto store = backend.open();
@@ -20,6 +18,23 @@ STORE_TEST("a task comes back as it was put in") {
   value.distinct_key = "key";
   value.state = task_state::running;
   value.attempt = 1;
+  value.priority = -1'000;
+  value.concurrency_key = "one at a time";
+  value.concurrency_max = 1'024;
+  value.expires_at_ms = 1'800'000'000'000;
+  value.delay_is_relative = true;
+  value.output_bytes = 77;
+  task_options options;
+  options.priority = -1'000;
+  options.jitter = 0.1;
+  options.retry_on = {1, 75, 255};
+  options.timeout_ms = 90'061'001;
+  options.delivery = delivery_kind::at_most_once;
+  options.environment.variables = {{"NAME", "naïve \"value\"\n"}, {"EMPTY", ""}};
+  options.environment.input = std::string("two\nlines\n");
+  options.environment.file_mask = 022;
+  options.environment.limits.memory_bytes = 1ULL << 33;
+  value.options = std::make_shared<const task_options>(options);
   value.created_at_ms = 1'700'000'000'123;
   value.not_before_ms = 1'600'000'000'000;
   value.started_at_ms = 1'700'000'000'456;
@@ -30,12 +45,16 @@ STORE_TEST("a task comes back as it was put in") {
   const auto found = require_value(store->find_task("0190-a"));
   REQUIRE(found);
   REQUIRE(render(*found) == render(value));
+  REQUIRE(found->options);
+  REQUIRE(*found->options == options);
 
   task with_line = make_task("0190-b");
   with_line.name = "";
   with_line.command.line = "echo 'a  b' \"c\" | cat";
+  with_line.options = std::make_shared<const task_options>();
   insert(*store, with_line);
   with_line.sequence = 2;
+  with_line.options = nullptr; // Options that say nothing are none.
   REQUIRE(render(*require_value(store->find_task("0190-b"))) == render(with_line));
   REQUIRE_FALSE(require_value(store->find_task("0190-")));
 }
@@ -58,7 +77,7 @@ STORE_TEST("an id is taken for ever") {
   REQUIRE(again.sequence == 0);
   REQUIRE(change(*store, lease_task{"a", 1, 5}));
   REQUIRE(insert(*store, make_task("a")).what == kind::duplicate_id);
-  REQUIRE(change(*store, settle_task{"a", 1, task_state::finished, {}, 0, 6, 0}));
+  REQUIRE(change(*store, settled("a", 1, task_state::finished)));
   REQUIRE(insert(*store, make_task("a")).what == kind::duplicate_id);
   const auto sums = require_value(store->totals());
   REQUIRE(sums.pending + sums.running + sums.delayed == 0);
@@ -162,9 +181,9 @@ STORE_TEST("settling is fenced by the attempt") {
   TestType backend;
   auto store = backend.open();
   insert(*store, make_task("a"));
-  REQUIRE_FALSE(change(*store, settle_task{"a", 0, task_state::finished, {}, 0, 5, 0}));
+  REQUIRE_FALSE(change(*store, settled("a", 0, task_state::finished)));
   REQUIRE(change(*store, lease_task{"a", 1, 10}));
-  REQUIRE_FALSE(change(*store, settle_task{"a", 2, task_state::finished, {}, 0, 20, 0}));
+  REQUIRE_FALSE(change(*store, settled("a", 2, task_state::finished)));
   REQUIRE(change(*store, settle_task{"a", 1, task_state::pending, {outcome_kind::lost, 0, ""}, 12, 20, 1}));
   const auto back = require_value(store->find_task("a"));
   REQUIRE(back->state == task_state::pending);
@@ -177,14 +196,14 @@ STORE_TEST("settling is fenced by the attempt") {
   REQUIRE(change(*store, lease_task{"a", 2, 30}));
   REQUIRE_FALSE(require_value(store->find_task("a"))->last_outcome);
   REQUIRE(require_value(store->find_task("a"))->ended_at_ms == 0);
-  REQUIRE_FALSE(change(*store, settle_task{"a", 1, task_state::finished, {}, 0, 40, 0}));
+  REQUIRE_FALSE(change(*store, settled("a", 1, task_state::finished)));
   REQUIRE(change(
       *store,
       settle_task{"a", 2, task_state::dead, {outcome_kind::spawn_failed, 0, "no such file"}, 0, 40, 1}));
   const auto dead = require_value(store->find_task("a"));
   REQUIRE(dead->last_outcome == outcome{outcome_kind::spawn_failed, 0, "no such file"});
   REQUIRE(dead->started_at_ms == 30);
-  REQUIRE_FALSE(change(*store, settle_task{"a", 2, task_state::finished, {}, 0, 50, 0}));
+  REQUIRE_FALSE(change(*store, settled("a", 2, task_state::finished)));
   REQUIRE(require_value(store->find_task("a"))->state == task_state::dead);
 }
 
@@ -194,20 +213,20 @@ STORE_TEST("pending tasks come in the order of acceptance") {
   for (const char* id : {"c", "a", "b", "e", "d"})
     insert(*store, make_task(id));
   insert(*store, make_task("elsewhere", "other"));
-  const auto all = require_value(store->load_pending("default", 0, {}));
+  const auto all = require_value(store->load_pending("default", order_front, {}));
   REQUIRE(ids_of(all) == std::vector<std::string>{"c", "a", "b", "e", "d"});
-  const auto behind = require_value(store->load_pending("default", all[1].sequence, {2, 1'000'000}));
+  const auto behind = require_value(store->load_pending("default", order_of(all[1]), {2, 1'000'000}));
   REQUIRE(ids_of(behind) == std::vector<std::string>{"b", "e"});
   // One that comes back takes its old place.
   REQUIRE(change(*store, lease_task{"a", 1, 1}));
-  REQUIRE(ids_of(require_value(store->load_pending("default", 0, {}))) ==
+  REQUIRE(ids_of(require_value(store->load_pending("default", order_front, {}))) ==
           std::vector<std::string>{"c", "b", "e", "d"});
   REQUIRE(change(*store, settle_task{"a", 1, task_state::pending, {outcome_kind::lost, 0, ""}, 0, 2, 1}));
-  REQUIRE(ids_of(require_value(store->load_pending("default", 0, {}))) ==
+  REQUIRE(ids_of(require_value(store->load_pending("default", order_front, {}))) ==
           std::vector<std::string>{"c", "a", "b", "e", "d"});
-  REQUIRE(require_value(store->load_pending("default", all.back().sequence, {})).empty());
-  REQUIRE(require_value(store->load_pending("default", UINT64_MAX, {})).empty());
-  REQUIRE(require_value(store->load_pending("unknown", 0, {})).empty());
+  REQUIRE(require_value(store->load_pending("default", order_of(all.back()), {})).empty());
+  REQUIRE(require_value(store->load_pending("default", order_key{0, UINT64_MAX}, {})).empty());
+  REQUIRE(require_value(store->load_pending("unknown", order_front, {})).empty());
 }
 
 STORE_TEST("a window ends at either bound and has at least one task") {
@@ -218,11 +237,11 @@ STORE_TEST("a window ends at either bound and has at least one task") {
     value.command.line = std::string(10'000, 'x');
     insert(*store, value);
   }
-  REQUIRE(require_value(store->load_pending("default", 0, {3, 1'000'000})).size() == 3);
-  REQUIRE(require_value(store->load_pending("default", 0, {100, 25'000})).size() == 2);
-  REQUIRE(require_value(store->load_pending("default", 0, {100, 1})).size() == 1);
-  REQUIRE(require_value(store->load_pending("default", 0, {0, 0})).size() == 1);
-  REQUIRE(require_value(store->load_pending("default", 0, {100, UINT64_MAX})).size() == 4);
+  REQUIRE(require_value(store->load_pending("default", order_front, {3, 1'000'000})).size() == 3);
+  REQUIRE(require_value(store->load_pending("default", order_front, {100, 25'000})).size() == 2);
+  REQUIRE(require_value(store->load_pending("default", order_front, {100, 1})).size() == 1);
+  REQUIRE(require_value(store->load_pending("default", order_front, {0, 0})).size() == 1);
+  REQUIRE(require_value(store->load_pending("default", order_front, {100, UINT64_MAX})).size() == 4);
 }
 
 STORE_TEST("delayed tasks become pending when their moment comes") {
@@ -236,7 +255,7 @@ STORE_TEST("delayed tasks become pending when their moment comes") {
   REQUIRE(ids_of(require_value(store->load_delayed("biz", 3))) == std::vector<std::string>{"a", "b2", "b1"});
   REQUIRE(require_value(store->load_delayed("biz", 0)).empty());
   REQUIRE(require_value(store->recover_channel("biz")).next_due_ms == 100);
-  REQUIRE(require_value(store->load_pending("biz", 0, {})).empty());
+  REQUIRE(require_value(store->load_pending("biz", order_front, {})).empty());
 
   auto answer = std::get<promote_answer>(apply_one(*store, promote_due{"biz", 99, 10}));
   REQUIRE(answer.promoted.empty());
@@ -257,7 +276,7 @@ STORE_TEST("delayed tasks become pending when their moment comes") {
   REQUIRE(recovery.delayed_count == 0);
   REQUIRE(recovery.next_due_ms == 0);
   // Due together, they run in the order in which they were accepted.
-  REQUIRE(ids_of(require_value(store->load_pending("biz", 0, {}))) ==
+  REQUIRE(ids_of(require_value(store->load_pending("biz", order_front, {}))) ==
           std::vector<std::string>{"c", "a", "b2", "b1"});
   REQUIRE(std::get<promote_answer>(apply_one(*store, promote_due{"unknown", 1, 1})).next_due_ms == 0);
 }
@@ -272,7 +291,7 @@ STORE_TEST("operations of one apply see each other") {
       insert_task{make_task("a"), push_origin{1, 2}},
       insert_task{make_task("c", "biz"), push_origin{1, 0}},
       lease_task{"a", 1, 5},
-      settle_task{"a", 1, task_state::finished, {}, 0, 6, 0},
+      settled("a", 1, task_state::finished),
       insert_task{make_distinct_task("b", "biz", "k"), std::nullopt},
       insert_task{delayed, std::nullopt},
       promote_due{"biz", 10, 5},
@@ -325,6 +344,14 @@ STORE_TEST("one wrong operation undoes them all") {
       lease_task{"before", 0, 1},
       settle_task{"before", 1, task_state::running, {}, 0, 0, 0},
       settle_task{"before", 1, task_state::delayed, {}, 0, 0, 0},
+      settle_task{"before", 1, task_state::delayed, {}, 0, 0, 0, INT64_MAX},
+      settle_task{"before", 1, task_state::dead, {}, 0, 0, 0, 0, UINT64_MAX},
+      insert_task{make_delayed_task("far", "biz", INT64_MAX), std::nullopt},
+      insert_task{make_keyed_task("none", "biz", "k", 0), std::nullopt},
+      purge_ended{0, 0, UINT64_MAX, 0, 0, 1},
+      purge_ended{0, 0, 0, 1, uint64_t{1} << 41, 1},
+      adjust_clock{INT64_MIN, {"boot", 0}},
+      remove_channel{""},
       mark_origin{{UINT64_MAX, 1}},
       forget_batch{UINT64_MAX},
       save_channel{channel_record{}},
@@ -346,12 +373,21 @@ STORE_TEST("channels are kept by name and overwritten") {
   auto store = backend.open();
   channel_record biz;
   biz.name = "biz";
-  biz.distinct = true;
+  biz.distinct = distinct_mode::while_pending;
   biz.created_at_ms = 5;
   channel_record cron;
   cron.name = "cron";
   cron.worker = 7;
-  cron.from_ini = {false, 1024};
+  cron.weight = 1'000;
+  cron.tasks_max = 12;
+  cron.paused = true;
+  cron.defaults.max_attempts = 5;
+  cron.defaults.environment.variables = {{"A", "1"}, {"B", "two words"}};
+  cron.from_ini.distinct = distinct_mode::off;
+  cron.from_ini.worker = 1024;
+  cron.from_ini.weight = 3;
+  cron.from_ini.tasks_max = 9'000'000'000;
+  cron.from_ini.defaults.timeout_ms = 1'500;
   cron.created_at_ms = 6;
   REQUIRE(require_value(store->load_channels()).empty());
   REQUIRE(change(*store, save_channel{cron}));
@@ -360,9 +396,11 @@ STORE_TEST("channels are kept by name and overwritten") {
   REQUIRE(records.size() == 2);
   REQUIRE(render(records[0]) == render(biz));
   REQUIRE(render(records[1]) == render(cron));
-  biz.distinct = false;
+  REQUIRE(records[1].defaults == cron.defaults);
+  REQUIRE(records[1].from_ini == cron.from_ini);
+  biz.distinct = distinct_mode::off;
   biz.worker = 1;
-  biz.from_ini.distinct = true;
+  biz.from_ini.distinct = distinct_mode::until_finished;
   cron.worker.reset();
   cron.from_ini = {};
   REQUIRE(change(*store, save_channel{biz}));

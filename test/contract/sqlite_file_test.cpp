@@ -291,6 +291,72 @@ TEST_CASE("sqlite: migrations run in order and each one whole") {
     FAIL(checked.failure().message);
 }
 
+TEST_CASE("sqlite: a store of version 1 is upgraded with everything in it") {
+  sqlite_backend backend;
+  write_file(backend.path(), "");
+  const auto made = guarded([&] {
+    sqlite_connection connection(backend.path());
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL");
+    connection.execute("PRAGMA application_id = " + std::to_string(store_application_id));
+    REQUIRE(migrate_schema(connection, {schema_migrations().front()}) == 1);
+    connection.execute(R"sql(
+      INSERT INTO channel_counts (number, name, pending, delayed, running, ended) VALUES
+        (1, 'biz', 2, 1, 0, 1), (2, 'cron', 0, 0, 1, 1);
+      INSERT INTO tasks (sequence, channel, state, attempt, recoveries, created_at_ms, not_before_ms,
+          started_at_ms, ended_at_ms, outcome_kind, outcome_code, outcome_error, id, distinct_key, name,
+          command_line, command_argv) VALUES
+        (1, 1, 0, 0, 0, 11, 0, 0, 0, NULL, NULL, NULL, 'pending', 'k', 'date', NULL, NULL),
+        (2, 1, 0, 1, 1, 12, 0, 5, 6, 6, 0, NULL, 'lost', NULL, 'n', 'echo a | cat', NULL),
+        (3, 1, 1, 0, 0, 13, 900, 0, 0, NULL, NULL, NULL, 'delayed', NULL, 'n', NULL, x'0100000061'),
+        (5, 2, 2, 1, 0, 14, 0, 7, 0, NULL, NULL, NULL, 'running', 'k', 'sleep 9', NULL, NULL),
+        (6, 1, 3, 1, 0, 15, 0, 7, 8, 0, 0, NULL, 'finished', 'k', 'true', NULL, NULL),
+        (7, 2, 4, 2, 0, 16, 0, 7, 9, 3, 0, 'no such file', 'dead', NULL, 'nope', NULL, NULL);
+      INSERT INTO channels (name, is_distinct, worker, ini_distinct, ini_worker, created_at_ms) VALUES
+        ('biz', 1, 3, 0, 4, 77), ('cron', 0, NULL, NULL, NULL, 78);
+      INSERT INTO origin_marks (batch, position) VALUES (4, 0), (4, 2);
+      UPDATE store_state SET value = 8 WHERE name = 'next_sequence';
+    )sql");
+  });
+  if (!made)
+    FAIL(made.failure().message);
+  auto store = backend.open();
+  const auto rendered = [&](const std::string& id) { return render(*require_value(store->find_task(id))); };
+  const std::string untouched = " priority=0 concurrency=/0";
+  REQUIRE(rendered("pending") == "task pending #1 in biz pending name=date line= argv=0 key=k" + untouched +
+                                     " attempt=0 before=0 recoveries=0 created=11 not_before=0 expires=0 "
+                                     "started=0 ended=0 output=0");
+  REQUIRE(rendered("lost") == "task lost #2 in biz pending name=n line=echo a | cat argv=0 key=" + untouched +
+                                  " attempt=1 before=0 recoveries=1 created=12 not_before=0 expires=0 "
+                                  "started=5 ended=6 output=0 outcome=lost/0/");
+  REQUIRE(rendered("delayed") == "task delayed #3 in biz delayed name=n line= argv=1[a] key=" + untouched +
+                                     " attempt=0 before=0 recoveries=0 created=13 not_before=900 expires=0 "
+                                     "started=0 ended=0 output=0");
+  REQUIRE(rendered("dead") == "task dead #7 in cron dead name=nope line= argv=0 key=" + untouched +
+                                  " attempt=2 before=0 recoveries=0 created=16 not_before=0 expires=0 "
+                                  "started=7 ended=9 output=0 outcome=spawn_failed/0/no such file");
+  REQUIRE(ids_of(require_value(store->load_pending("biz", order_front, {}))) ==
+          std::vector<std::string>{"pending", "lost"});
+  REQUIRE(ids_of(require_value(store->recover_channel("cron")).running) ==
+          std::vector<std::string>{"running"});
+  REQUIRE(require_value(store->recover_channel("biz")).next_due_ms == 900);
+  REQUIRE(require_value(store->load_marks(4)) == std::vector<uint32_t>{0, 2});
+  const auto records = require_value(store->load_channels());
+  REQUIRE(records.size() == 2);
+  REQUIRE(render(records[0]) == "channel biz distinct=until-finished worker=3 weight=1 tasks_max=- "
+                                "defaults={} ini=0/4/-/-/{} created=77");
+  REQUIRE(render(records[1]) == "channel cron distinct=off worker=- weight=1 tasks_max=- defaults={} "
+                                "ini=-/-/-/-/{} created=78");
+  // It is a store like any other now.
+  REQUIRE(insert(*store, make_distinct_task("x", "biz", "k")).holder_id == "pending");
+  REQUIRE(insert(*store, make_task("new", "biz")).sequence == 8);
+  REQUIRE(change(*store, settled("running", 1, task_state::finished)));
+  REQUIRE(change(*store, retry_task{"dead", 1}));
+  REQUIRE(std::get<purge_answer>(apply_one(*store, purge_ended{9, 0, 0, 0, 0, 9})).tasks == 1);
+  REQUIRE_FALSE(require_value(store->find_task("finished")));
+  store.reset();
+  require_sound_file(backend.path());
+}
+
 TEST_CASE("sqlite: errors are told apart") {
   const auto told = [](int code, int system_errno) {
     return describe_sqlite_error(code, system_errno, "words", "/p");
@@ -346,9 +412,27 @@ TEST_CASE("sqlite: no search walks over rows it does not return") {
     REQUIRE(checked);
     return plan;
   };
-  REQUIRE(
-      plan_of("SELECT * FROM tasks INDEXED BY tasks_pending WHERE state = 0 AND channel = ? AND sequence > ? "
-              "ORDER BY sequence") == "SEARCH tasks USING INDEX tasks_pending (channel=? AND rowid>?)\n");
+  REQUIRE(plan_of("SELECT * FROM tasks INDEXED BY tasks_pending WHERE state = 0 AND held = 0 AND channel = ? "
+                  "AND priority = ? AND sequence > ? ORDER BY sequence") ==
+          "SEARCH tasks USING INDEX tasks_pending (channel=? AND priority=? AND rowid>?)\n");
+  REQUIRE(plan_of("SELECT * FROM tasks INDEXED BY tasks_pending WHERE state = 0 AND held = 0 AND channel = ? "
+                  "AND priority < ? ORDER BY priority DESC, sequence") ==
+          "SEARCH tasks USING INDEX tasks_pending (channel=? AND priority<?)\n");
+  REQUIRE(plan_of("SELECT * FROM tasks INDEXED BY tasks_expiring WHERE channel = ? AND expires_at_ms > 0 AND "
+                  "state < 2 AND attempt = attempts_before AND expires_at_ms <= ? ORDER BY expires_at_ms, "
+                  "sequence LIMIT ?") ==
+          "SEARCH tasks USING INDEX tasks_expiring (channel=? AND expires_at_ms>? AND expires_at_ms<?)\n");
+  REQUIRE(plan_of("SELECT * FROM tasks INDEXED BY tasks_keyed WHERE concurrency_key IS NOT NULL AND "
+                  "(state = 0 OR state = 2) AND channel = ? AND concurrency_key = ? AND held = 1 "
+                  "ORDER BY priority DESC, sequence LIMIT 1") ==
+          "SEARCH tasks USING INDEX tasks_keyed (channel=? AND concurrency_key=? AND held=?)\n");
+  REQUIRE(plan_of("SELECT sequence FROM tasks INDEXED BY tasks_by_state WHERE (state = 1 OR state = 2 OR "
+                  "state = 4 OR held = 1) "
+                  "AND channel = ? AND sequence < ? AND state = ? ORDER BY sequence DESC LIMIT 1") ==
+          "SEARCH tasks USING INDEX tasks_by_state (channel=? AND state=? AND rowid<?)\n");
+  REQUIRE(plan_of("SELECT id FROM tasks INDEXED BY tasks_ended WHERE state > 2 AND state = ? "
+                  "ORDER BY ended_at_ms, sequence LIMIT 1") ==
+          "SEARCH tasks USING INDEX tasks_ended (state=?)\n");
   REQUIRE(plan_of("SELECT * FROM tasks INDEXED BY tasks_delayed WHERE state = 1 AND channel = ? AND "
                   "not_before_ms <= ? ORDER BY not_before_ms, sequence LIMIT ?") ==
           "SEARCH tasks USING INDEX tasks_delayed (channel=? AND not_before_ms<?)\n");

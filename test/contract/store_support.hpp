@@ -13,6 +13,9 @@
 #include <string>
 #include <vector>
 
+/// A test of the contract, on the store in memory and on the embedded one.
+#define STORE_TEST(name) TEMPLATE_TEST_CASE("store: " name, "", memory_backend, sqlite_backend)
+
 namespace task_runner::test {
 
 /// Longest that any test waits for something that should come at once.
@@ -61,18 +64,35 @@ task make_distinct_task(const std::string& id, const std::string& channel, const
 /// A delayed one.
 task make_delayed_task(const std::string& id, const std::string& channel, wall_time_ms not_before_ms);
 
+/// A pending one with a concurrency key that at most `most` may have.
+task make_keyed_task(const std::string& id, const std::string& channel, const std::string& key,
+                     uint32_t most);
+
+/// One in its first attempt.
+task make_running_task(const std::string& id, const std::string& channel = "default");
+
+/// The end of an attempt at moment 100: exit code 0 for finished, otherwise 1; delayed until 200.
+settle_task settled(const std::string& id, uint32_t attempt, task_state state);
+
 /// Applies one operation and returns its answer.
 store_answer apply_one(queue_store& store, store_operation operation);
 insert_answer insert(queue_store& store, task value, std::optional<push_origin> origin = std::nullopt);
+change_answer changed(queue_store& store, store_operation operation);
 bool change(queue_store& store, store_operation operation);
 
 /// The ids, in order.
 std::vector<std::string> ids_of(const std::vector<task>& tasks);
 
 /// Every member as text, so that a difference shows where it is.
+std::string render(const outcome& how);
 std::string render(const task& value);
+std::string render(const std::vector<task>& tasks);
+std::string render(const attempt_record& value);
 std::string render(const store_answer& answer);
 std::string render(const channel_record& record);
+
+/// All pages of a listing, one after the other.
+std::vector<task> list_all(queue_store& store, const task_filter& filter, uint32_t limit = 1'000);
 
 /// Everything the store can be asked about these channels, ids and batches, as text.
 std::string render_all(queue_store& store, const std::vector<std::string>& channels,

@@ -1,8 +1,9 @@
-// A whole channel in miniature: queue_core against a fake store thread, a fake launcher and a fake clock.
-// One seed decides everything, faults included, so that a failure is replayed by its number.
+// A daemon in miniature: queues with a fake store thread, a fake launcher, a fake clock and the common limit.
+// One seed decides everything, faults and settings included, so that a failure is replayed by its number.
 #pragma once
 
 #include "actors/queue_core.hpp"
+#include "actors/slot_allocator.hpp"
 #include "services/store/memory_store.hpp"
 
 #include <cstdint>
@@ -19,72 +20,184 @@
 
 namespace task_runner::test {
 
-/// What may go wrong, and how often in a thousand steps.
+/// What may go wrong, and how often in a thousand chances.
 struct simulation_faults {
+  /// Commits that fail, and those of them that happen all the same.
   uint32_t commit_fails = 20;
+  uint32_t commit_fails_yet_happens = 10;
   uint32_t queue_dies = 4;
   uint32_t launcher_dies = 3;
   uint32_t clock_jumps = 3;
+  /// The launcher takes no attempt just now.
+  uint32_t start_refused = 20;
+  /// The news of an end, or a wish to stop, gets lost.
+  uint32_t end_unheard = 5;
+  uint32_t stop_unheard = 50;
+
+  bool none() const {
+    return commit_fails + commit_fails_yet_happens + queue_dies + launcher_dies + clock_jumps +
+               start_refused + end_unheard + stop_unheard ==
+           0;
+  }
 };
+constexpr simulation_faults no_faults{0, 0, 0, 0, 0, 0, 0, 0};
 
 /// Runs one simulation; a broken promise throws std::runtime_error that names it.
 class queue_simulation {
 public:
-  queue_simulation(uint64_t seed, simulation_faults faults);
+  /// With `in_step` everything is delivered at once and one worker runs: then the order is exact.
+  queue_simulation(uint64_t seed, simulation_faults faults, bool in_step = false);
 
   /// Random events with faults, then no more faults until everything is settled; checks both phases.
   void run(size_t steps);
 
-  size_t accepted() const noexcept { return accepted_.size(); }
-  size_t starts() const noexcept { return starts_total_; }
+  /// What happened, summed up over histories, so that a test can tell that it tests something.
+  struct tally {
+    size_t accepted = 0;
+    size_t starts = 0;
+    size_t finished = 0;
+    size_t retried_by_queue = 0;
+    size_t retried_by_person = 0;
+    size_t cancelled_waiting = 0;
+    size_t cancelled_running = 0;
+    size_t cancelled_unstarted = 0;
+    size_t expired = 0;
+    size_t held = 0;
+    size_t lost = 0;
+    size_t repairs = 0;
+    size_t signals = 0;
+    size_t removed = 0;
+    size_t released = 0;
+    size_t closed = 0;
+    size_t slots_granted = 0;
+
+    void add(const tally& other);
+  };
+  const tally& seen() const noexcept { return tally_; }
 
 private:
-  struct live_process {
-    bool started = false;
-  };
   using delivery = std::function<void()>;
 
-  uint64_t random(uint64_t below) { return std::uniform_int_distribution<uint64_t>(0, below - 1)(engine_); }
-  bool chance(uint32_t per_mille) { return faulty_ && random(1000) < per_mille; }
-  static void demand(bool holds, const std::string& promise);
+  /// A command at the launcher.
+  struct process {
+    std::string concurrency_key;
+    uint32_t concurrency_max = 0;
+    std::string distinct_key;
+    /// It does not end of TERM.
+    bool stubborn = false;
+    bool stopped = false;
+    wall_time_ms kill_at_ms = 0;
+  };
 
-  void start_queue();
-  void apply(queue_effects effects);
-  void push_some();
-  void work_store();
-  void deliver();
-  void end_process();
-  void kill_launcher();
-  void kill_queue();
-  void change_workers();
-  void check_safety();
-  void check_settled();
-
-  std::mt19937_64 engine_;
-  simulation_faults faults_;
-  bool faulty_ = true;
-  wall_time_ms now_ = 1'700'000'000'000;
-  const bool distinct_;
-  int64_t workers_;
-  /// The most slots ever granted: withdrawn ones stay occupied until their commands end.
-  int64_t workers_peak_;
-
-  memory_store store_;
-  std::unique_ptr<queue_core> core_;
-  /// Changes when the queue dies: what was meant for its predecessor is not delivered.
-  uint64_t epoch_ = 0;
-  std::deque<delivery> store_jobs_;
-  std::deque<delivery> mailbox_;
-
-  /// The launcher's table: running, and ended without having been settled.
-  std::map<attempt_key, live_process> processes_;
-  std::map<attempt_key, attempt_ended> ended_;
+  /// What the simulation remembers of a task, to judge what the queue does with it.
+  struct history {
+    bool accepted = false;
+    /// A person asked for it, whether or not the answer came.
+    bool cancel_asked = false;
+    bool retry_asked = false;
+    bool remove_asked = false;
+    bool cancel_answered = false;
+    bool succeeded = false;
+    /// How its attempts ended at the launcher.
+    std::map<uint32_t, outcome> ends;
+  };
 
   /// A message of a taken batch: it is submitted under fresh ids until it is decided.
   struct sourced_message {
     push_origin origin;
     std::string name;
+    size_t channel = 0;
   };
+
+  struct channel {
+    channel_record record;
+    std::unique_ptr<queue_core> core;
+    /// Changes when the queue dies: what was meant for its predecessor is not delivered.
+    uint64_t epoch = 0;
+    std::deque<delivery> mailbox;
+    int64_t workers = 1;
+    /// The most slots ever granted: withdrawn ones stay occupied until their commands end.
+    int64_t workers_peak = 1;
+    bool leasing_stopped = false;
+    bool closed = false;
+    bool checking = false;
+    /// Whether some push may have been a duplicate.
+    bool distinct_ever = false;
+    std::map<batch_token, std::vector<std::string>> batches;
+    std::map<action_token, task_action> actions;
+    std::vector<std::string> ids;
+    std::map<attempt_key, process> processes;
+    std::map<attempt_key, attempt_ended> ended;
+  };
+
+  uint64_t random(uint64_t below) { return std::uniform_int_distribution<uint64_t>(0, below - 1)(engine_); }
+  bool one_in(uint64_t count) { return random(count) == 0; }
+  bool chance(uint32_t per_mille) { return per_mille > 0 && faulty_ && random(1000) < per_mille; }
+  static void demand(bool holds, const std::string& promise);
+  channel& any_channel() { return channels_[random(channels_.size())]; }
+
+  // Events (queue_simulation.cpp).
+  channel_record random_record(const std::string& name);
+  task_options random_options();
+  void start_queue(channel& of);
+  void kill_queue(channel& of);
+  void push_some(channel& of);
+  admitted_push random_push(channel& of);
+  void act_on_some(channel& of);
+  void change_settings(channel& of);
+  void change_workers(channel& of);
+  void check(channel& of);
+  void jump_clock();
+  void change_something(channel& of);
+  void step();
+  void finish();
+  void settle_everything();
+  bool is_settled() const;
+
+  // The other side of the queues (simulated_parts.cpp).
+  void apply(channel& of, queue_effects effects);
+  void submit(channel& of, store_submission submission);
+  void load(channel& of, const window_request& request);
+  void start(channel& of, const attempt_order& order);
+  void stop(channel& of, const attempt_stop& wish);
+  void take_answer(channel& of, const batch_answer& answer);
+  void take_action_answer(channel& of, const action_answer& answer);
+  void report_slots(channel& of, const slot_report& report);
+  void grant(const std::vector<slot_grant>& grants);
+  void answer_later(channel& of, delivery answer);
+  void work_store();
+  void run_store_job();
+  void deliver(channel& of);
+  void post(channel& of, std::function<queue_effects(queue_core&)> event);
+  std::vector<known_attempt> known_attempts(const channel& of) const;
+  void end_process(channel& of);
+  void end_attempt(channel& of, const attempt_key& key, outcome how);
+  void kill_launcher();
+  void drain_all();
+
+  // Promises (simulated_promises.cpp).
+  void check_order(const channel& of, const store_submission& submission);
+  void check_start(channel& of, const attempt_order& order);
+  void check_safety(const channel& of);
+  void check_settled();
+  void check_task(const channel& of, const std::string& id);
+  void check_no_record_is_left();
+
+  std::mt19937_64 engine_;
+  simulation_faults faults_;
+  const bool in_step_;
+  bool faulty_ = true;
+  bool clock_jumped_ = false;
+  wall_time_ms now_ = 1'700'000'000'000;
+
+  memory_store store_;
+  std::deque<delivery> store_jobs_;
+  std::vector<channel> channels_;
+  /// The common limit; unset where none is set.
+  std::optional<slot_allocator> slots_;
+  uint64_t capacity_peak_ = 0;
+  /// What queues and death notices say to the router, in order.
+  std::deque<delivery> router_mailbox_;
 
   uint64_t next_id_ = 1;
   uint32_t next_position_ = 0;
@@ -93,13 +206,12 @@ private:
   std::deque<sourced_message> undecided_;
   /// Every id that each message was ever submitted under.
   std::map<uint32_t, std::set<std::string>> ids_of_message_;
-  batch_token next_batch_ = 1;
-  std::map<batch_token, std::vector<std::string>> open_batches_;
-  std::set<std::string> accepted_;
+  /// Messages that were refused for good, because their channel is being removed.
+  std::set<uint32_t> rejected_;
+  std::map<std::string, history> tasks_;
+  uint64_t next_token_ = 1;
   std::set<attempt_key> started_ever_;
-  std::map<std::string, uint32_t> lost_attempts_;
-  std::map<std::string, std::set<uint32_t>> ends_;
-  size_t starts_total_ = 0;
+  tally tally_;
 };
 
 } // namespace task_runner::test

@@ -44,7 +44,7 @@ observed observe(const command_plan& plan, command_environment& environment) {
   attempt.channel = "default";
   spawn_setting setting;
   setting.environment = environment.for_attempt(attempt);
-  setting.null_input = nothing.get();
+  setting.input = nothing.get();
   ::getrlimit(RLIMIT_NOFILE, &setting.descriptors);
   static failure_slots failures(1);
   setting.failure = failures.acquire();

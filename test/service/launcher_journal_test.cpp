@@ -1,4 +1,5 @@
 // The journal and the output files by themselves: what is written comes back, and no damage goes unsurvived.
+#include "services/launcher/attempt_codec.hpp"
 #include "services/launcher/journal.hpp"
 #include "services/launcher/output_file.hpp"
 #include "services/launcher/packet_socket.hpp"
@@ -27,6 +28,8 @@ journalled_attempt started_attempt(const std::string& id, int pid) {
   one.attempt.pid = pid;
   one.attempt.started_at_ms = 1'700'000'000'000;
   one.process_began_ms = 4'711;
+  one.tag = 0x8000'0000'0000'002aU;
+  one.slot = "slot-7";
   return one;
 }
 
@@ -85,6 +88,9 @@ TEST_CASE("the journal remembers what is not settled", "[launcher][journal]") {
   CHECK_FALSE(found.attempts[0].attempt.ended);
   CHECK(found.attempts[0].attempt.pid == 10);
   CHECK(found.attempts[0].process_began_ms == 4'711);
+  CHECK(found.attempts[0].tag == 0x8000'0000'0000'002aU);
+  CHECK(found.attempts[0].slot == "slot-7");
+  CHECK_FALSE(found.attempts[0].stopping);
   CHECK(found.attempts[1].attempt.ended);
   CHECK(found.attempts[1].attempt.end.how == outcome{outcome_kind::exited, 3, {}});
   CHECK(found.attempts[1].attempt.end.output_bytes == 12);
@@ -128,9 +134,127 @@ TEST_CASE("a journal cut or damaged at any byte is survived up to there", "[laun
     write_file(place.file(), damaged);
     journal_contents found;
     place.open(found);
-    CHECK(found.attempts.size() == (at < 8 ? 0 : survivors(at)));
-    CHECK(found.cut_bytes > 0);
+    const size_t kept = at < 8 ? 0 : survivors(at);
+    CHECK(found.attempts.size() == kept);
+    CHECK(found.good_bytes == (at < 8 ? 0 : kept == 0 ? 8 : ends[kept - 1]));
+    CHECK(found.cut_bytes == whole.size() - found.good_bytes);
   }
+}
+
+TEST_CASE("records that are whole and make no sense end the journal", "[launcher][journal]") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  const journal_place place;
+  {
+    journal_contents found;
+    const auto book = place.open(found);
+    book->started(started_attempt("runs", 10));
+    book->stopping({"runs", 1}, outcome_kind::timed_out);
+    book->ended(ended_attempt("good", 1));
+    REQUIRE(book->flush());
+  }
+  const std::string good = read_file(place.file());
+  for (int round = 0; round < 2'000; ++round) {
+    // A true length and checksum around anything.
+    std::string payload(1 + random() % 120, '\0');
+    for (char& one : payload)
+      one = static_cast<char>(random() & 0xffU);
+    payload[0] = static_cast<char>(random() % 8);
+    byte_writer out;
+    out.number(static_cast<uint32_t>(payload.size()));
+    out.number(crc32(payload));
+    out.raw(payload);
+    write_file(place.file(), good + out.bytes());
+    journal_contents found;
+    place.open(found);
+    REQUIRE(found.attempts.size() >= 2);
+    CHECK(found.attempts[0].stopping == outcome_kind::timed_out);
+    CHECK(found.good_bytes + found.cut_bytes == good.size() + out.bytes().size());
+  }
+}
+
+TEST_CASE("the journal knows why a tree was being ended", "[launcher][journal]") {
+  const journal_place place;
+  std::vector<journalled_attempt> live;
+  {
+    journal_contents found;
+    const auto book = place.open(found);
+    book->started(started_attempt("late", 10));
+    book->stopping({"late", 1}, outcome_kind::timed_out);
+    book->started(started_attempt("unwanted", 11));
+    book->stopping({"unwanted", 1}, outcome_kind::timed_out);
+    book->stopping({"unwanted", 1}, outcome_kind::cancelled);
+    book->stopping({"unheard-of", 1}, outcome_kind::cancelled);
+    REQUIRE(book->flush());
+  }
+  for (const char* way : {"as it was written", "as it is rewritten"}) {
+    INFO(way);
+    journal_contents found;
+    const auto book = place.open(found);
+    CHECK(found.cut_bytes == 0);
+    REQUIRE(found.attempts.size() == 2);
+    CHECK(found.attempts[0].stopping == outcome_kind::timed_out);
+    CHECK(found.attempts[1].stopping == outcome_kind::cancelled);
+    CHECK(found.attempts[1].slot == "slot-7");
+    REQUIRE(book->rewrite(found.attempts));
+  }
+}
+
+TEST_CASE("a journal of version 0.1 is read to its end", "[launcher][journal]") {
+  const journal_place place;
+  const auto record = [](const std::string& payload) {
+    byte_writer out;
+    out.number(static_cast<uint32_t>(payload.size()));
+    out.number(crc32(payload));
+    out.raw(payload);
+    return out.bytes();
+  };
+  byte_writer started;
+  started.number(uint8_t{1});
+  write_key(started, {"old", 1});
+  started.text("default");
+  started.number(int32_t{77});
+  started.number(int64_t{1'700'000'000'000});
+  started.number(uint64_t{4'711});
+  byte_writer ended;
+  ended.number(uint8_t{2});
+  write_ended(ended, ended_attempt("done", 5));
+  ended.bytes().resize(ended.bytes().size() - sizeof(uint32_t)); // it had no survivors
+  write_file(place.file(), "TRJRNL1\n" + record(started.bytes()) + record(ended.bytes()));
+  journal_contents found;
+  place.open(found);
+  CHECK(found.cut_bytes == 0);
+  REQUIRE(found.attempts.size() == 2);
+  CHECK(found.attempts[0].attempt.pid == 77);
+  CHECK(found.attempts[0].tag == 0);
+  CHECK(found.attempts[1].attempt.end.how.code == 5);
+}
+
+TEST_CASE("another program goes on with the journal where it stands", "[launcher][journal]") {
+  const journal_place place;
+  journal_contents found;
+  auto book = place.open(found);
+  book->started(started_attempt("a", 10));
+  REQUIRE(book->flush());
+  book->started(started_attempt("b", 11)); // not flushed: the disk refuses, say
+  const journal_position position = book->position();
+  book.reset();
+  auto again = journal::reopen(place.directory.get(), position);
+  REQUIRE(again);
+  REQUIRE((*again)->flush());
+  (*again)->started(started_attempt("c", 12));
+  REQUIRE((*again)->flush());
+  CHECK_FALSE((*again)->wants_rewrite(3));
+  journal_contents all;
+  place.open(all);
+  CHECK(all.cut_bytes == 0);
+  REQUIRE(all.attempts.size() == 3);
+  // A file that was shortened meanwhile is written anew from what is in memory.
+  std::filesystem::resize_file(place.file(), 20);
+  auto shortened = journal::reopen(place.directory.get(), position);
+  REQUIRE(shortened);
+  CHECK((*shortened)->wants_rewrite(3));
 }
 
 TEST_CASE("random bytes behind the journal are cut off", "[launcher][journal]") {

@@ -3,31 +3,49 @@
 #define CATCH_CONFIG_RUNNER
 #include "services/launcher/launcher.hpp"
 #include "services/observability/log.hpp"
+#include "test/service/launcher_hostile_program.hpp"
 #include "test/service/launcher_support.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace {
 
-int be_launcher(int count, char** words) {
-  task_runner::launcher_options options;
-  for (int i = 2; i + 1 < count; i += 2) {
-    const std::string name = words[i];
-    const std::string value = words[i + 1];
-    if (name == "--state-dir")
-      options.state_dir = value;
-    else if (name == "--idle-grace-ms")
-      options.idle_grace_ms = std::stoi(value);
-    else if (name == "--head-bytes")
-      options.output.head_bytes = std::stoull(value);
-    else if (name == "--tail-bytes")
-      options.output.tail_bytes = std::stoull(value);
+/// The launcher, or its child. A copy of this program behaves as its file name says.
+std::optional<int> be_launcher(int count, char** words) {
+  const auto has_word = [&](const char* word) {
+    return std::any_of(words + 1, words + count,
+                       [word](const char* one) { return std::strcmp(one, word) == 0; });
+  };
+  if (count < 2 || std::strcmp(words[1], "--launcher") != 0)
+    return std::nullopt;
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").filename();
+  if (has_word("--resume") && self == "waits") {
+    // Everything that happens meanwhile happens to nobody's knowledge.
+    const std::string beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    launcher_test::write_file(beside + "/waiting", "yes");
+    launcher_test::wait_file(beside + "/go-on");
   }
-  return task_runner::run_launcher(options);
+  if (has_word("--fallback") && self == "stumbles") {
+    // No descriptor is left for it; they are all free again for the program before it.
+    while (::fcntl(0, F_DUPFD_CLOEXEC, 3) >= 0) {
+    }
+  }
+  while (has_word("--check-handover") && self == "hangs")
+    ::pause();
+  const std::optional<int> code = task_runner::run_launcher_command(count, words);
+  if (has_word("--check-handover") && self == "vanishes")
+    ::chmod(std::filesystem::read_symlink("/proc/self/exe").c_str(), 0);
+  return code;
 }
 
 /// Starts one command through a launcher, waits until it runs, and dies of KILL.
@@ -52,8 +70,10 @@ int be_doomed_daemon(const std::string& dir, const std::string& line) {
 } // namespace
 
 int main(int count, char** words) {
-  if (count > 1 && std::strcmp(words[1], "--launcher") == 0)
-    return be_launcher(count, words);
+  if (count > 3 && std::strcmp(words[1], "--hostile") == 0)
+    return launcher_test::be_hostile(words[2], words[3]);
+  if (const std::optional<int> code = be_launcher(count, words))
+    return *code;
   if (count > 3 && std::strcmp(words[1], "--doomed-daemon") == 0)
     return be_doomed_daemon(words[2], words[3]);
   task_runner::log_options quiet;

@@ -132,9 +132,11 @@ size_t recorder::times_ended(const attempt_key& key) const {
   return found == ended_.end() ? 0 : found->second.size();
 }
 
-launcher_fixture::launcher_fixture(std::vector<std::string> arguments, const std::string& below)
+launcher_fixture::launcher_fixture(std::vector<std::string> arguments, const std::string& below,
+                                   std::string binary)
     : directory_(below)
-    , arguments_(std::move(arguments)) {
+    , arguments_(std::move(arguments))
+    , binary_(std::move(binary)) {
   arguments_.insert(arguments_.end(), {"--idle-grace-ms", "300"});
   next_daemon();
 }
@@ -159,14 +161,21 @@ launcher_client_options launcher_fixture::options() const {
   launcher_client_options options;
   options.state_dir = dir();
   options.launcher_arguments = arguments_;
+  options.launcher_binary = binary_;
   options.start_wait_ms = patience_ms;
   return options;
 }
 
 void launcher_fixture::next_daemon() {
+  next_daemon("/proc/self/exe");
+}
+
+void launcher_fixture::next_daemon(const std::string& program) {
   client_.reset();
   events_ = std::make_unique<recorder>();
-  client_ = std::make_unique<launcher_client>(options());
+  launcher_client_options wanted = options();
+  wanted.program = program;
+  client_ = std::make_unique<launcher_client>(wanted);
   const result<void> started = client_->start_service(*events_);
   INFO((started ? std::string() : started.failure().message));
   REQUIRE(started);

@@ -69,7 +69,9 @@ private:
 /// leave by itself; CHECKs that it does.
 class launcher_fixture {
 public:
-  explicit launcher_fixture(std::vector<std::string> arguments = {}, const std::string& below = {});
+  /// `binary` is what launchers are started from.
+  explicit launcher_fixture(std::vector<std::string> arguments = {}, const std::string& below = {},
+                            std::string binary = "/proc/self/exe");
   ~launcher_fixture();
 
   const std::string& dir() const { return directory_.path(); }
@@ -77,8 +79,10 @@ public:
   recorder& events() { return *events_; }
   task_runner::launcher_client_options options() const;
 
-  /// Another client, as the next daemon would have it; the former one is destroyed first unless `beside`.
+  /// Another client, as the next daemon would have it; the former one is destroyed first.
   void next_daemon();
+  /// The same, of a daemon that was started from this program.
+  void next_daemon(const std::string& program);
   /// The pid in launcher.pid; 0 when there is none.
   int launcher_pid() const;
 
@@ -93,6 +97,7 @@ public:
 private:
   scratch_directory directory_;
   std::vector<std::string> arguments_;
+  std::string binary_;
   std::set<std::string> channels_;
   std::unique_ptr<recorder> events_;
   std::unique_ptr<task_runner::launcher_client> client_;

@@ -21,6 +21,16 @@ const std::map<std::string, std::string> sample_values{{"channel-default", "mail
                                                        {"store", "embedded"},
                                                        {"pidfile", "/run/x.pid"},
                                                        {"drain-timeout", "1500ms"},
+                                                       {"running-max", "200"},
+                                                       {"containment", "tag"},
+                                                       {"tasks-max", "1048576"},
+                                                       {"recoveries-max", "7"},
+                                                       {"retention-age", "36h"},
+                                                       {"retention-dead-age", "90d"},
+                                                       {"retention-count", "2048"},
+                                                       {"retention-bytes", "3G"},
+                                                       {"output-head", "512k"},
+                                                       {"output-tail", "64k"},
                                                        {"redis-host", "redis.example:7000"},
                                                        {"redis-db", "15"},
                                                        {"redis-intake", "off"},
@@ -97,8 +107,7 @@ TEST_CASE("every flag of the documentation exists") {
                            "max-body",
                            "help",
                            "version",
-                           "check-config",
-                           "launcher"}) {
+                           "check-config"}) {
     CAPTURE(name);
     const option_row* row = find_option(name);
     REQUIRE(row != nullptr);
@@ -212,19 +221,6 @@ TEST_CASE("the action asked for") {
   CHECK(must_load(plain_input({"-check-config", "-redis-db", "2"})).action == daemon_action::check_config);
   CHECK(must_load(plain_input({"-help=false"})).action == daemon_action::run);
   CHECK_THAT(refusal_of_flags({"-check-config", "-redis-db", "99"}), Contains("flag -redis-db"));
-}
-
-TEST_CASE("the launcher takes its state directory from the flag and nothing from the environment") {
-  auto input = plain_input({"--launcher", "--state-dir", "state"});
-  input.environment["TASK_RUNNER_REDIS_DB"] = "nonsense";
-  input.environment["TASK_RUNNER_CONFIG"] = "/no/such/file";
-  const auto loaded = must_load(input);
-  CHECK(loaded.action == daemon_action::launcher);
-  CHECK(loaded.values.state_dir == "/work dir/state");
-  CHECK(loaded.warnings.empty());
-  CHECK_THAT(refusal_of_flags({"-launcher"}), Contains("give -launcher -state-dir DIR"));
-  CHECK_THAT(refusal_of_flags({"-launcher", "-state-dir", "/x", "-config", "/y"}),
-             Contains("does not go with"));
 }
 
 TEST_CASE("deprecated names still work, with one warning") {

@@ -81,7 +81,7 @@ TEST_CASE("every key of every section is read") {
   CHECK(values.log_format == "json");
   CHECK(values.log_file == "/var/log/a.log");
   REQUIRE(values.channels.size() == 1);
-  CHECK(values.channels.at("mail") == channel_settings{true, 3});
+  CHECK(values.channels.at("mail") == channel_settings{distinct_mode::until_finished, 3, {}, {}, {}});
 }
 
 TEST_CASE("a password survives the INI file byte for byte") {
@@ -124,11 +124,12 @@ TEST_CASE("a mistake in the INI file is told with its line") {
   CHECK_THAT(
       refusal_of_ini("[daemon]\n\n# x\nconcurrrent = 5\n"),
       EndsWith("x.ini:4 [daemon] concurrrent: there is no such key; allowed in [daemon] are channel-default, "
-               "concurrent, task-mode, state-dir, store, pidfile, drain-timeout, colorful-tty"));
-  CHECK_THAT(
-      refusal_of_ini("\n[redi]\nhost = x\n"),
-      EndsWith("x.ini:2 [redi]: there is no such section; allowed are [daemon], [redis], [http], [log], "
-               "[channel.NAME]"));
+               "concurrent, task-mode, state-dir, store, pidfile, drain-timeout, running-max, containment, "
+               "tasks-max, recoveries-max, colorful-tty"));
+  CHECK_THAT(refusal_of_ini("\n[redi]\nhost = x\n"),
+             EndsWith("x.ini:2 [redi]: there is no such section; allowed are [daemon], [retention], "
+                      "[output], [redis], [http], [log], "
+                      "[channel.NAME]"));
   CHECK_THAT(refusal_of_ini("[empty]\n"), Contains("x.ini:1 [empty]: there is no such section"));
   CHECK_THAT(refusal_of_ini("[redis]\nhost=a\nhost=b\n"),
              EndsWith("x.ini:3 [redis] host: the key stands in line 2 already; give each key once"));
@@ -161,10 +162,15 @@ TEST_CASE("no line of a password shows in a message") {
 
 TEST_CASE("a value is valid or not alike in flags, environment and INI") {
   const std::map<std::string, std::string> wrong{
-      {"channel-default", "a/b"}, {"concurrent", "1025"}, {"task-mode", "perhaps"}, {"store", "memory"},
-      {"drain-timeout", "5w"},    {"colorful-tty", "2"},  {"redis-host", "a:b:c"},  {"redis-db", "16"},
-      {"redis-intake", "auto"},   {"intake-key", "a,,b"}, {"http-addr", "60001"},   {"allow-host", "h:1"},
-      {"legacy-200", "200"},      {"max-body", "1T"},     {"log-level", "warn"},    {"log-format", "xml"}};
+      {"channel-default", "a/b"},   {"concurrent", "1025"},     {"task-mode", "perhaps"},
+      {"store", "memory"},          {"drain-timeout", "5w"},    {"colorful-tty", "2"},
+      {"redis-host", "a:b:c"},      {"redis-db", "16"},         {"redis-intake", "auto"},
+      {"intake-key", "a,,b"},       {"http-addr", "60001"},     {"allow-host", "h:1"},
+      {"legacy-200", "200"},        {"max-body", "1T"},         {"log-level", "warn"},
+      {"log-format", "xml"},        {"running-max", "-1"},      {"containment", "none"},
+      {"tasks-max", "0"},           {"recoveries-max", "1001"}, {"retention-age", "1w"},
+      {"retention-dead-age", "-1"}, {"retention-count", "1M"},  {"retention-bytes", "1T"},
+      {"output-head", "2G"},        {"output-tail", "0"}};
   constexpr unsigned everywhere = in_flags | in_environment | in_ini;
   for (const auto& row : option_rows()) {
     if ((row.places & everywhere) != everywhere || row.secret)
@@ -198,7 +204,7 @@ TEST_CASE("channels have sections of their own") {
   REQUIRE(channels.size() == 4);
   CHECK(channels.at("a.b:c_d-9") == channel_settings{});
   CHECK(channels.at("empty") == channel_settings{});
-  CHECK(channels.at("last") == channel_settings{false, 1'024});
+  CHECK(channels.at("last") == channel_settings{distinct_mode::off, 1'024, {}, {}, {}});
   CHECK(channels.at("tail") == channel_settings{});
   CHECK_THAT(refusal_of_ini("[channel.]\nworker = 1\n"), Contains("x.ini:1 [channel.]: not a channel name"));
   CHECK_THAT(refusal_of_ini("[channel.a b]\n"), Contains("not a channel name"));
@@ -212,6 +218,36 @@ TEST_CASE("channels have sections of their own") {
   CHECK_THAT(refusal_of_ini("[channel.a]\nworkers = 1\n"),
              Contains("allowed in a channel's section are worker, "
                       "distinct"));
+}
+
+TEST_CASE("a channel's section holds what its tasks have in common") {
+  const auto a = settings_of_ini("[channel.a]\ndistinct = while-pending\nweight = 1000\ntasks-max = 1\n"
+                                 "max-attempts = 3\nenv.PATH-x = a=b;c # d\nenv = TZ=UTC\n"
+                                 "limits.memory = 1G\nnice = -5\nexpires_s = 90\n")
+                     .channels.at("a");
+  CHECK(a.distinct == distinct_mode::while_pending);
+  CHECK(a.weight == 1'000U);
+  CHECK(a.tasks_max == uint64_t{1});
+  CHECK(a.defaults.max_attempts == 3U);
+  CHECK(a.defaults.environment.limits.memory_bytes == uint64_t{1'073'741'824});
+  CHECK(a.defaults.environment.nice == -5);
+  CHECK(a.defaults.expires_ms == int64_t{90'000});
+  using variables = std::vector<std::pair<std::string, std::string>>;
+  CHECK(a.defaults.environment.variables == variables{{"PATH-x", "a=b;c # d"}, {"TZ", "UTC"}});
+
+  for (const std::string key : {"weight = 0", "weight = 1001", "tasks-max = 0", "tasks-max = 1000000001",
+                                "max-attempts = 0", "max-attempts = x", "timeout = 0", "nice = 20",
+                                "umask = 8", "retry-on = 0", "retry-on = 1,,2", "backoff = slow", "cwd = tmp",
+                                "limits.memory = 1T", "limits.files = 1", "env = novalue", "distinct = 2"}) {
+    const auto refused = refusal_of_ini("[channel.a]\n" + key + "\n");
+    const auto name = key.substr(0, key.find(' '));
+    INFO(refused);
+    CHECK_THAT(refused, Contains("x.ini:2 [channel.a] " + name + ": "));
+  }
+  // The value of a variable may be a secret.
+  const auto refused = refusal_of_ini("[channel.a]\nenv.KEY = \xff"
+                                      "secret\n");
+  CHECK_THAT(refused, Contains("[channel.a] env.KEY: ") && !Contains("secret"));
 }
 
 TEST_CASE("a reload gives the channels, or says what is wrong anywhere in the file") {

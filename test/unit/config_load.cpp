@@ -234,7 +234,17 @@ TEST_CASE("the sample file says the defaults, commented out and not") {
   const auto loaded = load_ini(uncommented);
   INFO((loaded ? std::string() : loaded.failure().message));
   REQUIRE(loaded);
-  CHECK(loaded->values.channels.at("mail") == channel_settings{false, std::nullopt});
+  const auto& mail = loaded->values.channels.at("mail");
+  CHECK(mail.distinct == distinct_mode::off);
+  CHECK_FALSE(mail.worker);
+  CHECK(mail.weight == 1U);
+  CHECK(mail.tasks_max == uint64_t{100'000'000});
+  CHECK(mail.defaults.retry_on == std::vector<uint8_t>{75, 111});
+  CHECK(mail.defaults.timeout_ms == int64_t{600'000});
+  CHECK(mail.defaults.environment.variables.front() ==
+        std::pair<std::string, std::string>("LANG", "C.UTF-8"));
+  CHECK(mail.defaults.environment.file_mask == 027U);
+  CHECK(mail.defaults.environment.limits.cpu_s == uint64_t{3'600});
   settings values = loaded->values;
   values.channels.clear();
   CHECK(describe_settings(values) == defaults);
@@ -242,8 +252,12 @@ TEST_CASE("the sample file says the defaults, commented out and not") {
 
 TEST_CASE("what -check-config prints loads to the same settings, without the password") {
   const temp_dir directory;
-  const std::string ini = write_file(
-      directory, "x.ini", "[channel.a]\nworker = 2\n[channel.b.c]\ndistinct = true\n[channel.d]\n");
+  const std::string ini =
+      write_file(directory, "x.ini",
+                 "[channel.a]\nworker = 2\n[channel.b.c]\ndistinct = true\n[channel.d]\n"
+                 "distinct = while-pending\nweight = 7\ntasks-max = 50\nmax-attempts = 3\nbackoff = linear\n"
+                 "backoff-s = 250ms\nretry-on = 1, 75\ntimeout = 5m\nenv.A-b_c = x = y\nenv.B =\n"
+                 "limits.file-size = 3k\numask = 7\nconcurrency-key = k\ncwd = /tmp\njitter = 0.25\n");
   const auto loaded =
       must_load(plain_input({"-config", ini, "-redis-password", "hunter2", "-concurrent", "7",
                              "-drain-timeout", "90", "-intake-key", "a,b", "-redis-host", "[::1]:9",

@@ -115,3 +115,18 @@ TEST_CASE("a delay is 0 to ten years") {
     check_refused(item_with([moment](push_item& item) { item.not_before_ms = moment; }),
                   error_code::out_of_range, "the moment");
 }
+
+TEST_CASE("options and distinct keys of a push are checked") {
+  CHECK(check_push(item_with([](push_item& item) {
+    item.distinct_key.assign(key_length_max, 'x');
+    item.options.max_attempts = 3;
+  })));
+  check_refused(item_with([](push_item& item) { item.distinct_key.assign(key_length_max + 1, 'x'); }),
+                error_code::too_large, "distinct_key");
+  check_refused(item_with([](push_item& item) { item.distinct_key = "\xff"; }), error_code::invalid_argument,
+                "distinct_key");
+  check_refused(item_with([](push_item& item) { item.options.max_attempts = 0; }), error_code::out_of_range,
+                "max_attempts");
+  check_refused(item_with([](push_item& item) { item.options.environment.directory = "tmp"; }),
+                error_code::invalid_argument, "cwd");
+}

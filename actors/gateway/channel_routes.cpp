@@ -1,0 +1,94 @@
+// The routes of channels as resources: list, make, show, change, remove, pause, resume, drain.
+#include "actors/gateway/handlers.hpp"
+#include "actors/gateway/render.hpp"
+#include "actors/gateway/requests.hpp"
+
+namespace task_runner {
+
+namespace {
+
+/// Answers with one channel as it stands.
+void answer_channel(const gateway_pointer& shared, const std::string& name, const http_responder& responder) {
+  ask_actor<status_reply>(
+      shared, shared->router, get_status{name, 0}, responder, [responder](const status_reply& answer) {
+        responder.send_envelope(200, "ok", render_channel_resource(answer.channels.front()));
+      });
+}
+
+void list(const gateway_pointer& shared, const http_request&, const http_responder& responder) {
+  ask_actor<status_reply>(shared, shared->router, get_status{"", 0}, responder,
+                          [responder](const status_reply& answer) {
+                            responder.send_envelope(200, "ok", render_channel_list(answer.channels));
+                          });
+}
+
+void show(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
+  answer_channel(shared, std::string(request.path_parameter("channel")), responder);
+}
+
+void create(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
+  auto decoded = decode_create_channel(request);
+  if (!decoded) {
+    responder.fail(decoded.failure());
+    return;
+  }
+  const std::string name = decoded->record.name;
+  ask_actor<action_reply>(
+      shared, shared->router, std::move(*decoded), responder,
+      [shared, name, responder](const action_reply&) { answer_channel(shared, name, responder); });
+}
+
+void answer_reply(const http_responder& responder, const channel_reply& answer) {
+  responder.send_envelope(200, "ok", render_channel_resource(*answer.status));
+}
+
+void change(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
+  auto decoded = decode_change_channel(request);
+  if (!decoded) {
+    responder.fail(decoded.failure());
+    return;
+  }
+  ask_actor<channel_reply>(shared, shared->router, std::move(*decoded), responder,
+                           [responder](const channel_reply& answer) { answer_reply(responder, answer); });
+}
+
+template <channel_verb Verb>
+void act(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
+  auto action = decode_channel_action(request, Verb);
+  if (!action) {
+    responder.fail(action.failure());
+    return;
+  }
+  ask_actor<channel_reply>(shared, shared->router, std::move(*action), responder,
+                           [responder](const channel_reply& answer) { answer_reply(responder, answer); });
+}
+
+} // namespace
+
+void remove_channel_by_path(const gateway_pointer& shared, const http_request& request,
+                            const http_responder& responder) {
+  auto force = decode_force(request);
+  if (!force) {
+    responder.fail(force.failure());
+    return;
+  }
+  ask_actor<action_reply>(
+      shared, shared->router, remove_channel_request{std::string(request.path_parameter("channel")), *force},
+      responder, [responder](const action_reply&) { responder.send_envelope(200, "ok"); });
+}
+
+void add_channel_routes(route_table& routes, const gateway_pointer& shared) {
+  const auto add = [&](const char* method, const char* pattern, gateway_handler handler) {
+    routes.push_back({method, pattern, when_open(shared, handler)});
+  };
+  add("GET", "/api/v1/channels", list);
+  add("POST", "/api/v1/channels", create);
+  add("GET", "/api/v1/channels/:channel", show);
+  add("PATCH", "/api/v1/channels/:channel", change);
+  add("DELETE", "/api/v1/channels/:channel", remove_channel_by_path);
+  add("POST", "/api/v1/channels/:channel/pause", act<channel_verb::pause>);
+  add("POST", "/api/v1/channels/:channel/resume", act<channel_verb::resume>);
+  add("POST", "/api/v1/channels/:channel/drain", act<channel_verb::drain>);
+}
+
+} // namespace task_runner

@@ -1,0 +1,78 @@
+// The routes about the daemon itself: is it alive, can it work, shall it stop.
+#include "actors/gateway/handlers.hpp"
+#include "actors/gateway/requests.hpp"
+#include "services/wire/json_text.hpp"
+
+#include <algorithm>
+
+namespace task_runner {
+
+namespace {
+
+std::string render_checks(const readiness& state) {
+  std::string text = "\"checks\":";
+  json_writer json(text);
+  json.begin_array();
+  for (const auto& check : state.checks)
+    json.begin_object()
+        .member("name", check.name)
+        .member("healthy", check.healthy)
+        .member("reason", check.reason)
+        .end_object();
+  json.end_array();
+  return text;
+}
+
+void answer_readiness(const gateway_pointer& shared, const http_request& request,
+                      const http_responder& responder) {
+  readiness state;
+  if (!shared->open.load(std::memory_order_acquire))
+    state.checks.push_back({"daemon", false, "the daemon is starting or stopping"});
+  else if (shared->describe_readiness)
+    state = shared->describe_readiness();
+  std::string reasons;
+  for (const auto& check : state.checks)
+    if (!check.healthy)
+      reasons += (reasons.empty() ? "not ready: " : "; ") + check.name + ": " + check.reason;
+  const auto verbose = request.query("verbose");
+  const bool in_full = verbose && *verbose != "false" && *verbose != "0";
+  const auto members = in_full ? render_checks(state) : std::string();
+  if (reasons.empty())
+    responder.send_envelope(200, "ok", R"({"ready":true})", members);
+  else
+    responder.send_envelope(503, reasons, "null", members);
+}
+
+void stop(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
+  auto now = decode_stop(request);
+  if (!now) {
+    responder.fail(now.failure());
+    return;
+  }
+  if (!shared->request_stop) {
+    responder.fail({error_code::unavailable, "this daemon cannot be stopped over HTTP; send it TERM"});
+    return;
+  }
+  // Answered first: afterwards nobody may be there to do it.
+  responder.send_envelope(200, "ok",
+                          *now ? R"({"stopping":true,"now":true})" : R"({"stopping":true,"now":false})");
+  shared->request_stop(*now);
+}
+
+} // namespace
+
+void add_daemon_routes(route_table& routes, const gateway_pointer& shared) {
+  routes.push_back({"GET", "/livez", [](const http_request&, const http_responder& responder) {
+                      responder.send_envelope(200, "ok", R"({"alive":true})");
+                    }});
+  routes.push_back({"GET", "/readyz", [shared](const http_request& request, const http_responder& responder) {
+                      answer_readiness(shared, request, responder);
+                    }});
+  // Also while the daemon is closed to others: whoever drains may lose patience.
+  routes.push_back(
+      {"POST", "/api/v1/stop", [shared](const http_request& request, const http_responder& responder) {
+         stop(shared, request, responder);
+       }});
+}
+
+} // namespace task_runner

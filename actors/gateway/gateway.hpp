@@ -1,0 +1,57 @@
+// What the handlers of the HTTP API share: whom they ask, and what they need of the daemon around them.
+// Filled by the daemon while it starts.
+#pragma once
+
+#include "actors/gateway/ask.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace task_runner {
+
+/// Longest wait of an HTTP request for the actors. Longer than the longest of their own waits (a cancelled
+/// task's end, 25 s), shorter than that of the HTTP server (60 s).
+constexpr std::chrono::milliseconds ask_timeout{30'000};
+
+/// Longest `wait_s` of a drain, milliseconds.
+constexpr int64_t drain_wait_max_ms = 25'000;
+
+/// One thing that must be well for the daemon to do its work.
+struct readiness_check {
+  /// "store", "launcher", "redis", "channel mail"…
+  std::string name;
+  bool healthy = true;
+  /// What is wrong, in a sentence for a person; empty when healthy.
+  std::string reason;
+};
+
+/// Whether the daemon can do its work now: every check is healthy.
+struct readiness {
+  std::vector<readiness_check> checks;
+};
+
+/// What the handlers need. Filled while the daemon starts, then `open` is set; until then they answer 503.
+/// `open` is cleared before the actors end.
+struct gateway {
+  std::atomic<bool> open{false};
+  caf::actor via;
+  intake_actor intake;
+  router_actor router;
+  const probe_registry* probes = nullptr;
+  std::string state_dir;
+  /// Renders the `daemon` object of /status.
+  std::function<std::string()> describe_daemon;
+  /// Tells the daemon to stop: with `now` running commands are ended, otherwise they are waited for. Called
+  /// from any thread, may be called repeatedly, must not block.
+  std::function<void(bool now)> request_stop;
+  /// What /readyz answers. Called from any thread, must not block.
+  std::function<readiness()> describe_readiness;
+};
+
+using gateway_pointer = std::shared_ptr<gateway>;
+
+} // namespace task_runner

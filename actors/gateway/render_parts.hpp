@@ -1,0 +1,21 @@
+// Pieces of answers that several renderers share.
+// Each writes members into an object that its caller has opened.
+#pragma once
+
+#include "actors/messages.hpp"
+#include "services/wire/json_text.hpp"
+
+#include <string_view>
+
+namespace task_runner {
+
+/// Key and time; null for 0.
+void write_time(json_writer& json, std::string_view name, wall_time_ms time_ms);
+
+/// Tasks that are pending, held, delayed or running.
+uint64_t unfinished(const queue_counts& counts);
+
+/// One member for each count; `pending` includes those that are held.
+void write_counts(json_writer& json, const queue_counts& counts);
+
+} // namespace task_runner

@@ -1,0 +1,196 @@
+// What the core wants done, as messages, operations, answers and lines in the log.
+#include "actors/queue_parts.hpp"
+#include "services/observability/log.hpp"
+
+#include <caf/all.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace task_runner {
+
+namespace {
+
+/// Alarms are set no farther ahead than this: a machine that slept is not late by more.
+constexpr int64_t alarm_ms_max = 30'000;
+/// Queue, store and launcher are compared this often, as long as there is something to compare.
+constexpr std::chrono::seconds check_period{30};
+
+void log_transition(const std::string& channel, const task_transition& change) {
+  const auto level = change.state == task_state::dead       ? log_level::warning
+                     : change.state == task_state::finished ? log_level::info
+                                                            : log_level::debug;
+  if (!log_enabled(level))
+    return;
+  const std::string what = "task " + std::string(to_string(change.state));
+  // The name is the command line, which may carry secrets: it is shown at level debug only.
+  if (!change.how) {
+    log_event(level, what,
+              {{"channel", channel},
+               {"task_id", change.task_id},
+               {"attempt", change.attempt},
+               {"name", change.task_name}});
+    return;
+  }
+  std::string how(to_string(change.how->kind));
+  if (change.how->kind == outcome_kind::exited || change.how->kind == outcome_kind::signalled)
+    how += " " + std::to_string(change.how->code);
+  if (!change.how->error.empty())
+    how += ": " + change.how->error;
+  log_event(level, what,
+            {{"channel", channel},
+             {"task_id", change.task_id},
+             {"attempt", change.attempt},
+             {"outcome", how},
+             {"duration_ms", change.ended_at_ms - change.started_at_ms}});
+}
+
+void set_alarm(queue_pointer self) {
+  auto& state = self->state;
+  const auto at = state.core->wake_at();
+  if (at == 0 || (state.alarm != 0 && state.alarm_at_ms <= at))
+    return;
+  const auto now = state.dependencies.clock->now_ms();
+  const auto wait_ms = std::clamp<int64_t>(at - now, 1, alarm_ms_max);
+  state.alarm = state.next_alarm++;
+  state.alarm_at_ms = now + wait_ms;
+  self->delayed_send(self, std::chrono::milliseconds(wait_ms), wake_up{state.alarm});
+}
+
+void submit(queue_pointer self, store_submission submission) {
+  auto& state = self->state;
+  const auto token = submission.token;
+  const queue_actor me{self};
+  auto taken = state.dependencies.writer->submit(
+      std::move(submission.operations), [me, token](result<std::vector<store_answer>> answers) {
+        caf::anon_send(me, store_committed{token, std::move(answers)});
+      });
+  if (!taken) // in a message of its own: the core is in the middle of nothing then
+    self->send(self, store_committed{token, taken.failure()});
+}
+
+void load(queue_pointer self, const window_request& request) {
+  auto& state = self->state;
+  const queue_actor me{self};
+  auto taken = state.dependencies.writer->read(
+      [me, request, channel = state.dependencies.record.name](queue_store& store) {
+        caf::anon_send(me, window_read{store.load_pending(channel, request.after, request.limits)});
+      });
+  if (!taken)
+    self->send(self, window_read{taken.failure()});
+}
+
+void answer_batch(queue_pointer self, batch_answer finished) {
+  if (auto node = self->state.open_batches.extract(finished.token); !node.empty())
+    node.mapped().deliver(push_replies{std::move(finished.replies)});
+}
+
+} // namespace
+
+void answer_action(queue_pointer self, action_token token, result<task> value) {
+  auto node = self->state.open_actions.extract(token);
+  if (node.empty())
+    return; // answered when its patience was over
+  task_reply reply;
+  if (value)
+    reply.value = std::move(*value);
+  else
+    reply.failure = value.failure();
+  node.mapped().promise.deliver(std::move(reply));
+}
+
+namespace {
+
+/// Sends a signal; what the core has answered beside it goes out when the launcher's client has taken it.
+void send_signal(queue_pointer self, const attempt_signal& signal, std::vector<action_answer>& answers) {
+  const auto beside = std::find_if(answers.begin(), answers.end(), [&](const action_answer& candidate) {
+    return candidate.token == signal.token;
+  });
+  auto value = beside != answers.end()
+                   ? std::move(beside->value)
+                   : result<task>(error{error_code::internal, "defect: a signal without an answer"});
+  if (beside != answers.end())
+    answers.erase(beside);
+  self->request(self->state.executor, known_timeout, signal_attempt{signal.key, signal.number})
+      .then(
+          [self, token = signal.token, value = std::move(value)](const action_reply& sent) {
+            answer_action(self, token, sent.failure ? result<task>(*sent.failure) : value);
+          },
+          [self, token = signal.token](const caf::error&) {
+            answer_action(self, token,
+                          error{error_code::unavailable, "the signal could not be sent; try again soon"});
+          });
+}
+
+/// Tells the history what has ended and what was deleted.
+void tell_history(queue_pointer self, queue_effects& effects) {
+  auto* history = self->state.dependencies.history;
+  if (history == nullptr)
+    return;
+  if (!effects.removed.empty())
+    history->discard(std::move(effects.removed));
+  if (std::any_of(effects.transitions.begin(), effects.transitions.end(),
+                  [](const task_transition& change) { return is_terminal(change.state); }))
+    history->task_ended();
+}
+
+} // namespace
+
+void answer_waiting(queue_pointer self) {
+  auto& state = self->state;
+  if (!state.open_idles.empty() && state.core->is_recovered() && state.core->counts().running == 0)
+    for (auto& [number, promise] : std::exchange(state.open_idles, {}))
+      promise.deliver(action_reply{});
+  if (!state.open_closings.empty() && state.core->is_closing() && state.core->is_empty())
+    for (auto& promise : std::exchange(state.open_closings, {}))
+      promise.deliver(action_reply{});
+  if (state.draining && !state.quiet_told && state.core->is_quiet()) {
+    state.quiet_told = true;
+    self->send(state.dependencies.router, queue_quiet{state.dependencies.record.name});
+  }
+}
+
+void arm_check(queue_pointer self) {
+  auto& state = self->state;
+  if (state.check_armed || !state.core->is_recovered())
+    return;
+  const auto counts = state.core->counts();
+  if (counts.pending + counts.held + counts.delayed + counts.running == 0)
+    return;
+  state.check_armed = true;
+  self->delayed_send(self, check_period, check_due{});
+}
+
+void apply_effects(queue_pointer self, queue_effects effects) {
+  auto& state = self->state;
+  const auto& channel = state.dependencies.record.name;
+  for (auto& submission : effects.submissions)
+    submit(self, std::move(submission));
+  if (effects.load)
+    load(self, *effects.load);
+  for (auto& order : effects.runs)
+    self->send(state.executor, run_attempt{std::move(order)});
+  for (const auto& stop : effects.stops)
+    self->send(state.executor, stop_attempt{stop.key, stop.grace_ms});
+  for (const auto& signal : effects.signals)
+    send_signal(self, signal, effects.action_answers);
+  if (!effects.settled.empty())
+    self->send(state.executor, settled_attempts{std::move(effects.settled)});
+  tell_history(self, effects);
+  for (auto& finished : effects.answers)
+    answer_batch(self, std::move(finished));
+  for (auto& finished : effects.action_answers)
+    answer_action(self, finished.token, std::move(finished.value));
+  if (effects.slots)
+    self->send(state.dependencies.router, slots_reported{channel, *effects.slots});
+  for (const auto& change : effects.transitions)
+    log_transition(channel, change);
+  for (const auto& what : effects.repairs)
+    log_event(log_level::warning, "queue repaired", {{"channel", channel}, {"what", what}});
+  set_alarm(self);
+  arm_check(self);
+  answer_waiting(self);
+}
+
+} // namespace task_runner

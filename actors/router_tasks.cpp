@@ -1,0 +1,388 @@
+// What the router does for tasks and statuses: it asks the store or the channel's queue, and puts together
+// what they say.
+#include "actors/router_parts.hpp"
+#include "services/observability/log.hpp"
+
+#include <caf/all.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <utility>
+
+namespace task_runner {
+
+namespace {
+
+using caf::typed_response_promise;
+
+/// How long a queue may take to describe itself before /status goes on without it.
+constexpr std::chrono::seconds status_timeout{5};
+/// How long a queue may take for an action; a cancel answers within 25 s.
+constexpr std::chrono::seconds action_timeout{28};
+/// Most refusals that an answer to a bulk request names.
+constexpr size_t refusals_max = 20;
+
+const error overloaded_error{error_code::overloaded,
+                             "too many requests wait for the store; try again shortly"};
+
+error not_answered(const caf::error& why) {
+  if (why == caf::sec::request_timeout)
+    return {error_code::timeout, "the channel's queue did not answer in time; look at /status"};
+  return {error_code::unavailable, "the channel's queue is starting again; try again soon"};
+}
+
+/// Reads a task from the store and calls `done` in this actor.
+result<void> read_task(router_pointer self, const std::string& id, bool with_attempts,
+                       std::function<void(task_read&)> done) {
+  auto& state = self->state;
+  if (state.open_lookups.size() >= open_reads_max)
+    return overloaded_error;
+  const auto number = state.next_number++;
+  const router_actor me{self};
+  auto taken = state.dependencies.writer->read([me, number, id, with_attempts](queue_store& store) {
+    task_read read{number, store.find_task(id), {}};
+    if (with_attempts && read.value && *read.value) {
+      auto attempts = store.load_attempts(id);
+      if (attempts)
+        read.attempts = std::move(*attempts);
+      else
+        read.value = attempts.failure();
+    }
+    caf::anon_send(me, std::move(read));
+  });
+  if (taken)
+    state.open_lookups.emplace(number, std::move(done));
+  return taken;
+}
+
+/// Reads a page of a listing and calls `done` in this actor.
+result<void> read_page(router_pointer self, task_filter filter, uint64_t before, uint32_t limit,
+                       std::function<void(result<task_page>)> done) {
+  auto& state = self->state;
+  if (state.open_pages.size() >= open_reads_max)
+    return overloaded_error;
+  const auto number = state.next_number++;
+  const router_actor me{self};
+  auto taken = state.dependencies.writer->read(
+      [me, number, filter = std::move(filter), before, limit](queue_store& store) {
+        caf::anon_send(me, page_read{number, store.list_tasks(filter, before, limit)});
+      });
+  if (taken)
+    state.open_pages.emplace(number, std::move(done));
+  return taken;
+}
+
+task_reply failed(error why) {
+  task_reply reply;
+  reply.failure = std::move(why);
+  return reply;
+}
+
+/// The task's channel does not exist any more: there is no queue to ask, and nothing of it waits or runs.
+void act_without_channel(router_pointer self, const act_on_task& what, task value,
+                         std::function<void(task_reply)> done) {
+  switch (what.verb) {
+  case task_verb::cancel:
+    if (is_terminal(value.state)) {
+      task_reply reply;
+      reply.value = std::move(value);
+      done(std::move(reply));
+      return;
+    }
+    break;
+  case task_verb::remove: {
+    auto taken =
+        commit(self, {delete_task{value.id}}, [self, value, done](result<std::vector<store_answer>> answers) {
+          if (!answers) {
+            done(failed(answers.failure()));
+            return;
+          }
+          auto& change = std::get<change_answer>(answers->front());
+          if (!change.applied) {
+            done(failed({error_code::conflict, "task " + value.id +
+                                                   " is not there any more, or has not "
+                                                   "ended"}));
+            return;
+          }
+          if (auto* history = self->state.dependencies.history; history != nullptr) {
+            std::vector<attempt_key> attempts;
+            for (uint32_t attempt = 1; attempt <= value.attempt; ++attempt)
+              attempts.push_back({value.id, attempt});
+            history->discard(std::move(attempts));
+          }
+          task_reply reply;
+          reply.value = change.after ? std::move(*change.after) : value;
+          done(std::move(reply));
+        });
+    if (!taken)
+      done(failed(taken.failure()));
+    return;
+  }
+  case task_verb::signal:
+  case task_verb::retry:
+  case task_verb::release:
+    break;
+  }
+  done(failed({error_code::conflict, "task " + value.id + " belongs to channel " + value.channel +
+                                         ", which is gone; create it again, or delete the task"}));
+}
+
+/// One verb on a task that the store has shown.
+void act_on_found(router_pointer self, const act_on_task& what, task value, bool wait_for_end,
+                  std::function<void(task_reply)> done) {
+  const auto found = self->state.channels.find(value.channel);
+  if (found == self->state.channels.end() || found->second.emptied) {
+    act_without_channel(self, what, std::move(value), std::move(done));
+    return;
+  }
+  if (found->second.failed) {
+    done(failed(channel_has_failed(value.channel)));
+    return;
+  }
+  task_action action;
+  action.verb = what.verb;
+  action.id = value.id;
+  action.signal_number = what.signal_number;
+  action.grace_ms = what.grace_ms;
+  action.wait = wait_for_end;
+  action.seen = value.state;
+  self->request(found->second.queue, action_timeout, queue_action{std::move(action)})
+      .then([done](task_reply& reply) { done(std::move(reply)); },
+            [done](const caf::error& why) { done(failed(not_answered(why))); });
+}
+
+/// The states that a verb is for, when the filter does not name any.
+std::vector<task_state> states_for(task_verb verb) {
+  switch (verb) {
+  case task_verb::cancel:
+  case task_verb::release:
+    return {task_state::pending, task_state::delayed, task_state::running};
+  case task_verb::signal:
+    return {task_state::running};
+  case task_verb::retry:
+    return {task_state::dead};
+  case task_verb::remove:
+    return {task_state::finished, task_state::dead, task_state::cancelled};
+  }
+  return {};
+}
+
+/// A request for many tasks while it is worked on: pages are read, and a bounded number of actions is open.
+struct bulk_job {
+  typed_response_promise<tasks_reply> promise;
+  act_on_tasks request;
+  tasks_reply reply;
+  std::deque<task> waiting;
+  uint64_t before = 0;
+  size_t open = 0;
+  bool reading = false;
+  bool listed = false;
+  bool answered = false;
+  uint64_t patience = 0;
+};
+using bulk_pointer = std::shared_ptr<bulk_job>;
+
+void continue_bulk(router_pointer self, const bulk_pointer& job);
+
+void answer_bulk(router_pointer self, const bulk_pointer& job) {
+  if (std::exchange(job->answered, true))
+    return;
+  forget_wait(self, job->patience);
+  job->promise.deliver(std::move(job->reply));
+}
+
+void take_page(router_pointer self, const bulk_pointer& job, result<task_page> page) {
+  job->reading = false;
+  if (!page) {
+    job->reply.failure = page.failure();
+    job->listed = true;
+    job->waiting.clear();
+  } else {
+    for (auto& value : page->tasks) {
+      if (job->reply.matched >= job->request.limit) {
+        job->reply.more = true;
+        break;
+      }
+      ++job->reply.matched;
+      if (!job->request.dry_run)
+        job->waiting.push_back(std::move(value));
+    }
+    job->before = page->next;
+    job->listed = page->next == 0 || job->reply.more;
+  }
+  continue_bulk(self, job);
+}
+
+void begin_bulk_action(router_pointer self, const bulk_pointer& job) {
+  auto value = std::move(job->waiting.front());
+  job->waiting.pop_front();
+  ++job->open;
+  const auto id = value.id;
+  act_on_found(self, job->request.what, std::move(value), false, [self, job, id](const task_reply& reply) {
+    --job->open;
+    if (job->answered)
+      return;
+    if (!reply.failure)
+      ++job->reply.done;
+    else if (job->reply.refused.size() < refusals_max)
+      job->reply.refused.emplace_back(id, *reply.failure);
+    continue_bulk(self, job);
+  });
+}
+
+void continue_bulk(router_pointer self, const bulk_pointer& job) {
+  while (!job->answered && job->open < bulk_open_max && !job->waiting.empty())
+    begin_bulk_action(self, job);
+  if (job->answered || job->reading || !job->waiting.empty())
+    return;
+  if (!job->listed) {
+    job->reading = true;
+    // One more than is wanted, to know whether there are more.
+    const auto wanted = std::min<uint64_t>(bulk_page, job->request.limit - job->reply.matched + 1);
+    auto taken = read_page(self, job->request.filter, job->before, static_cast<uint32_t>(wanted),
+                           [self, job](result<task_page> page) { take_page(self, job, std::move(page)); });
+    if (!taken)
+      take_page(self, job, taken.failure());
+    return;
+  }
+  if (job->open == 0)
+    answer_bulk(self, job);
+}
+
+/// The statuses of several channels while they come in.
+struct gathering {
+  typed_response_promise<status_reply> promise;
+  status_reply answer;
+  size_t open = 0;
+};
+
+} // namespace
+
+void describe_channel(router_pointer self, const std::string& name, uint32_t limit,
+                      std::function<void(channel_status)> done) {
+  const auto found = self->state.channels.find(name);
+  channel_status known;
+  known.channel = name;
+  if (found == self->state.channels.end()) {
+    known.failure = no_such_channel(name);
+    done(std::move(known));
+    return;
+  }
+  const auto& entry = found->second;
+  known.record = entry.record;
+  known.worker = entry.record.worker.value_or(self->state.dependencies.concurrent);
+  if (entry.failed || !entry.queue) {
+    known.failure = channel_has_failed(name);
+    done(std::move(known));
+    return;
+  }
+  const auto complete = [known, done = std::move(done)](channel_status status) {
+    status.channel = known.channel;
+    status.record = known.record;
+    status.worker = known.worker;
+    done(std::move(status));
+  };
+  self->request(entry.queue, status_timeout, get_channel_status{limit})
+      .then([complete](channel_status& status) { complete(std::move(status)); },
+            [complete](const caf::error& why) {
+              channel_status unknown;
+              unknown.failure = not_answered(why);
+              complete(std::move(unknown));
+            });
+}
+
+caf::result<status_reply> report(router_pointer self, const get_status& request) {
+  auto& state = self->state;
+  if (!request.channel.empty() && state.channels.count(request.channel) == 0) {
+    status_reply none;
+    none.failure = error{error_code::not_found,
+                         "there is no channel " + request.channel + "; GET /status lists them all"};
+    return none;
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : state.channels)
+    if (request.channel.empty() || name == request.channel)
+      names.push_back(name);
+  auto whole = std::make_shared<gathering>();
+  whole->promise = self->make_response_promise<status_reply>();
+  whole->open = names.size();
+  whole->answer.channels.resize(names.size());
+  auto promise = whole->promise;
+  if (names.empty())
+    whole->promise.deliver(std::move(whole->answer));
+  for (size_t i = 0; i < names.size(); ++i)
+    describe_channel(self, names[i], request.limit, [whole, i](channel_status status) {
+      whole->answer.channels[i] = std::move(status);
+      if (--whole->open == 0)
+        whole->promise.deliver(std::move(whole->answer));
+    });
+  return promise;
+}
+
+caf::result<task_reply> look_up(router_pointer self, const get_task& request) {
+  auto promise = self->make_response_promise<task_reply>();
+  auto taken = read_task(self, request.id, true, [promise](task_read& read) mutable {
+    task_reply answer;
+    if (!read.value)
+      answer.failure = read.value.failure();
+    else if (!*read.value)
+      answer.failure = error{error_code::not_found, "there is no such task"};
+    else
+      answer.value = std::move(*read.value);
+    answer.attempts = std::move(read.attempts);
+    promise.deliver(std::move(answer));
+  });
+  if (!taken)
+    promise.deliver(failed(taken.failure()));
+  return promise;
+}
+
+caf::result<task_page_reply> list(router_pointer self, const list_tasks& request) {
+  auto promise = self->make_response_promise<task_page_reply>();
+  const auto answer = [promise](result<task_page> page) mutable {
+    task_page_reply reply;
+    if (page)
+      reply.page = std::move(*page);
+    else
+      reply.failure = page.failure();
+    promise.deliver(std::move(reply));
+  };
+  if (auto taken = read_page(self, request.filter, request.before, request.limit, answer); !taken)
+    promise.deliver(task_page_reply{{}, taken.failure()});
+  return promise;
+}
+
+caf::result<task_reply> act(router_pointer self, const act_on_task& request) {
+  auto promise = self->make_response_promise<task_reply>();
+  auto taken = read_task(self, request.id, false, [self, promise, request](task_read& read) mutable {
+    if (!read.value)
+      promise.deliver(failed(read.value.failure()));
+    else if (!*read.value)
+      promise.deliver(failed({error_code::not_found, "there is no such task"}));
+    else
+      act_on_found(self, request, std::move(**read.value), true,
+                   [promise](task_reply reply) mutable { promise.deliver(std::move(reply)); });
+  });
+  if (!taken)
+    promise.deliver(failed(taken.failure()));
+  return promise;
+}
+
+caf::result<tasks_reply> act_on_many(router_pointer self, const act_on_tasks& request) {
+  auto job = std::make_shared<bulk_job>();
+  job->request = request;
+  job->request.limit = request.limit == 0 ? bulk_max : std::min(request.limit, bulk_max);
+  if (job->request.filter.states.empty())
+    job->request.filter.states = states_for(request.what.verb);
+  job->promise = self->make_response_promise<tasks_reply>();
+  job->patience = wait(self, bulk_patience, [self, job] {
+    job->reply.more = true;
+    answer_bulk(self, job);
+  });
+  auto promise = job->promise;
+  continue_bulk(self, job);
+  return promise;
+}
+
+} // namespace task_runner

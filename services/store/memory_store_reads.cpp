@@ -1,0 +1,126 @@
+// What the store in memory answers when it is asked; memory_store.cpp has what it is told.
+// Nothing here changes anything, but for the empty index that an unknown channel gets.
+#include "services/store/memory_store.hpp"
+#include "services/store/store_rules.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace task_runner {
+
+result<std::vector<channel_record>> memory_store::load_channels() {
+  std::vector<channel_record> records;
+  for (const auto& [name, record] : channels_)
+    records.push_back(record);
+  return records;
+}
+
+result<channel_recovery> memory_store::recover_channel(const std::string& channel) {
+  channel_recovery recovery;
+  const auto& index = index_[channel];
+  for (const uint64_t sequence : index.running)
+    recovery.running.push_back(tasks_.at(sequence).value);
+  recovery.pending_count = index.pending.size();
+  recovery.held_count = index.held.size();
+  recovery.delayed_count = index.delayed.size();
+  if (!index.expiring.empty())
+    recovery.next_expiry_ms = index.expiring.begin()->first;
+  if (!index.delayed.empty())
+    recovery.next_due_ms = index.delayed.begin()->first;
+  return recovery;
+}
+
+result<std::vector<task>> memory_store::load_pending(const std::string& channel, order_key after,
+                                                     window_limits limits) {
+  std::vector<task> window;
+  const auto& pending = index_[channel].pending;
+  window_meter meter(limits);
+  for (auto at = pending.upper_bound(after); at != pending.end() && meter.open(); ++at) {
+    const task& value = tasks_.at(at->sequence).value;
+    if (!meter.admit(value))
+      break;
+    window.push_back(value);
+  }
+  return window;
+}
+
+result<std::vector<task>> memory_store::load_delayed(const std::string& channel, uint32_t limit) {
+  std::vector<task> rows;
+  for (const auto& [moment, sequence] : index_[channel].delayed) {
+    if (rows.size() >= limit)
+      break;
+    rows.push_back(tasks_.at(sequence).value);
+  }
+  return rows;
+}
+
+result<std::optional<task>> memory_store::find_task(const std::string& id) {
+  const row* const found = find(id);
+  return found == nullptr ? std::optional<task>{} : std::optional<task>{found->value};
+}
+
+result<std::vector<task>> memory_store::find_tasks(const std::vector<std::string>& ids) {
+  std::vector<task> tasks;
+  for (const auto& id : ids)
+    if (const row* const found = find(id); found != nullptr)
+      tasks.push_back(found->value);
+  return tasks;
+}
+
+result<std::vector<attempt_record>> memory_store::load_attempts(const std::string& id) {
+  std::vector<attempt_record> attempts;
+  if (const row* const found = find(id); found != nullptr)
+    for (const auto& [number, attempt] : found->attempts)
+      attempts.push_back(attempt);
+  return attempts;
+}
+
+result<task_page> memory_store::list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) {
+  task_page page;
+  window_meter meter({limit, page_bytes_max});
+  for (auto at = before == 0 ? tasks_.end() : tasks_.lower_bound(before); at != tasks_.begin();) {
+    const task& value = (--at)->second.value;
+    if (!matches(filter, value))
+      continue;
+    // The page is full and there is more: it goes on behind what it has.
+    if (!meter.open() || !meter.admit(value)) {
+      page.next = page.tasks.back().sequence;
+      break;
+    }
+    page.tasks.push_back(value);
+  }
+  return page;
+}
+
+result<std::optional<clock_mark>> memory_store::load_clock() {
+  return clock_;
+}
+
+result<std::vector<uint32_t>> memory_store::load_marks(uint64_t batch) {
+  const auto found = marks_.find(batch);
+  if (found == marks_.end())
+    return std::vector<uint32_t>{};
+  return std::vector<uint32_t>(found->second.begin(), found->second.end());
+}
+
+result<std::vector<uint64_t>> memory_store::load_marked_batches() {
+  std::vector<uint64_t> batches;
+  for (const auto& [batch, positions] : marks_)
+    batches.push_back(batch);
+  return batches;
+}
+
+result<store_totals> memory_store::totals() {
+  store_totals sums;
+  for (const auto& [name, index] : index_) {
+    sums.pending += index.pending.size() + index.held.size();
+    sums.delayed += index.delayed.size();
+    sums.running += index.running.size();
+    sums.ended += index.ended;
+  }
+  return sums;
+}
+
+} // namespace task_runner

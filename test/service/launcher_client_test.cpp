@@ -1,0 +1,359 @@
+// The daemon's side of the conversation: stopping what has not been sent, launchers that are silent, strange
+// or gone, and how long it takes to be whole again.
+#include "services/launcher/packet_socket.hpp"
+#include "services/launcher/protocol.hpp"
+#include "test/service/launcher_support.hpp"
+#include "test/support/wait.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace task_runner;
+using launcher_test::launcher_fixture;
+using launcher_test::scratch_directory;
+using launcher_test::wait_gone;
+using launcher_test::write_file;
+
+namespace {
+
+attempt_start wanted(const std::string& id, const std::string& line) {
+  attempt_start start;
+  start.key = {id, 1};
+  start.channel = "default";
+  start.line = line;
+  return start;
+}
+
+int64_t ms_since(std::chrono::steady_clock::time_point began) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began)
+      .count();
+}
+
+/// Something that answers on launcher.sock as the test says. Its thread ends with it.
+class strange_launcher {
+public:
+  using answer = std::function<std::vector<launcher::any_message>(const launcher::any_message& asked)>;
+
+  strange_launcher(const std::string& dir, answer answers)
+      : answer_(std::move(answers)) {
+    auto directory = launcher::open_directory(dir);
+    REQUIRE(directory);
+    auto listener = launcher::listen_in(directory->get(), dir);
+    REQUIRE(listener);
+    listener_ = std::move(*listener);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~strange_launcher() {
+    stop_.wake();
+    thread_.join();
+  }
+  /// How many messages of this kind have come.
+  template <class Message>
+  size_t count() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return static_cast<size_t>(std::count_if(
+        asked_.begin(), asked_.end(), [](const auto& one) { return std::holds_alternative<Message>(one); }));
+  }
+  bool saw_program() const { return saw_program_; }
+
+private:
+  void serve() {
+    for (;;) {
+      std::array<pollfd, 2> waits{pollfd{listener_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+      ::poll(waits.data(), waits.size(), -1);
+      if (waits[1].revents != 0)
+        return;
+      const launcher::owned_descriptor peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!peer)
+        continue;
+      converse(peer.get());
+    }
+  }
+
+  void converse(int peer) {
+    for (;;) {
+      std::array<pollfd, 2> waits{pollfd{peer, POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+      ::poll(waits.data(), waits.size(), -1);
+      std::string bytes;
+      std::vector<launcher::owned_descriptor> descriptors;
+      if (waits[1].revents != 0 ||
+          launcher::receive_packet(peer, bytes, descriptors) != launcher::packet_status::done)
+        return;
+      const auto decoded = launcher::decode(bytes);
+      if (!decoded)
+        return;
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        asked_.push_back(*decoded);
+      }
+      if (std::holds_alternative<launcher::upgrade_message>(*decoded))
+        saw_program_ = descriptors.size() == 1 &&
+                       launcher::identify_program(descriptors[0].get()) == launcher::own_program();
+      for (const launcher::any_message& one : answer_(*decoded)) {
+        launcher::send_packet(peer, launcher::encode(one));
+        if (std::holds_alternative<launcher::refused_message>(one))
+          return;
+      }
+    }
+  }
+
+  answer answer_;
+  launcher::owned_descriptor listener_;
+  launcher::wake_descriptor stop_;
+  mutable std::mutex mutex_;
+  std::vector<launcher::any_message> asked_;
+  std::atomic<bool> saw_program_{false};
+  std::thread thread_;
+};
+
+} // namespace
+
+TEST_CASE("a start that was stopped before it was sent never runs", "[launcher][client]") {
+  const scratch_directory scratch;
+  launcher_test::recorder events;
+  launcher_client_options options;
+  options.state_dir = scratch.path();
+  options.launcher_binary = scratch.path() + "/launcher";
+  options.launcher_arguments = {"--idle-grace-ms", "100"};
+  options.start_wait_ms = launcher_test::patience_ms;
+  const std::string ran = scratch.path() + "/ran";
+  launcher_client client(options);
+  REQUIRE(client.start(wanted("kept", "echo kept >>" + ran)));
+  REQUIRE(client.start(wanted("dropped", "echo dropped >>" + ran)));
+  CHECK(client.stop({"dropped", 1}, 0));
+  CHECK(client.stop({"dropped", 1}, 5'000));
+  CHECK(client.stop({"nobody", 1}, 0).failure().code == error_code::not_found);
+  CHECK(client.stop({"kept", 2}, 0).failure().code == error_code::not_found);
+  CHECK(client.stop({"kept", 1}, -1).failure().code == error_code::out_of_range);
+  CHECK(client.stop({"kept", 1}, grace_ms_max + 1).failure().code == error_code::out_of_range);
+
+  // No launcher can be started yet; the end is told all the same.
+  auto started = std::async(std::launch::async, [&] { return client.start_service(events); });
+  const auto end = events.wait_ended({"dropped", 1});
+  REQUIRE(end);
+  CHECK(end->how == outcome{outcome_kind::cancelled, 0, {}});
+  CHECK(end->channel == "default");
+  CHECK(end->started_at_ms == 0);
+  CHECK(events.ended_count() == 1);
+  CHECK(client.stop({"dropped", 1}, 0).failure().code == error_code::not_found);
+  client.settled({"dropped", 1});
+
+  std::filesystem::create_symlink(std::filesystem::read_symlink("/proc/self/exe"), options.launcher_binary);
+  REQUIRE(started.get());
+  const auto kept = events.wait_ended({"kept", 1});
+  REQUIRE(kept);
+  CHECK(kept->how.succeeded());
+  client.settled({"kept", 1});
+  CHECK(launcher_test::read_file(ran) == "kept\n");
+  CHECK(events.times_ended({"dropped", 1}) == 1);
+  const int pid = client.health().launcher_pid;
+  client.stop();
+  CHECK(client.stop({"kept", 1}, 0).failure().code == error_code::unavailable);
+  CHECK(wait_gone(pid));
+}
+
+TEST_CASE("starts, signals and stops reach the launcher in their order", "[launcher][client]") {
+  launcher_fixture fixture;
+  for (int i = 0; i < 50; ++i) {
+    const std::string id = "s" + std::to_string(i);
+    fixture.start(id, "exec sleep 300");
+    CHECK(fixture.client().stop(fixture.key(id), 0));
+  }
+  for (int i = 0; i < 50; ++i) {
+    const std::string id = "s" + std::to_string(i);
+    CHECK(fixture.await(id).how.kind == outcome_kind::cancelled);
+    CHECK(fixture.events().times_ended(fixture.key(id)) == 1);
+    fixture.client().settled(fixture.key(id));
+  }
+  CHECK(fixture.client().health().running == 0);
+}
+
+TEST_CASE("a launcher that was killed is replaced within a second", "[launcher][client]") {
+  launcher_fixture fixture;
+  for (int i = 0; i < 20; ++i)
+    fixture.start("victim" + std::to_string(i), "exec sleep 300");
+  for (int i = 0; i < 20; ++i)
+    REQUIRE(fixture.events().wait_started(fixture.key("victim" + std::to_string(i))));
+  const int first = fixture.launcher_pid();
+  const auto began = std::chrono::steady_clock::now();
+  REQUIRE(::kill(first, SIGKILL) == 0);
+  REQUIRE(test::wait_until([&] {
+    const launcher_health health = fixture.client().health();
+    return health.connected && health.launcher_pid != first && health.launcher_pid != 0;
+  }));
+  const int64_t replaced_ms = ms_since(began);
+  std::printf("a killed launcher with 20 commands was replaced after %lld ms\n",
+              static_cast<long long>(replaced_ms));
+  CHECK(replaced_ms < 1'000);
+  CHECK(fixture.client().health().restarts == 1);
+  CHECK(fixture.client().health().last_error.empty());
+  for (int i = 0; i < 20; ++i) {
+    CHECK(fixture.await("victim" + std::to_string(i)).how.kind == outcome_kind::lost);
+    fixture.client().settled(fixture.key("victim" + std::to_string(i)));
+  }
+}
+
+TEST_CASE("a daemon is whole again within two seconds, with a thousand attempts known",
+          "[launcher][client]") {
+  launcher_fixture fixture;
+  constexpr size_t running = 100;
+  constexpr size_t ended = 900;
+  for (size_t i = 0; i < ended; ++i)
+    fixture.start("e" + std::to_string(i), "exit " + std::to_string(i % 200));
+  REQUIRE(fixture.events().wait_ended_count(ended));
+  const std::string go = fixture.dir() + "/go";
+  for (size_t i = 0; i < running; ++i)
+    fixture.start("r" + std::to_string(i), "while [ ! -e " + go + " ]; do sleep 0.2; done; exit 7");
+  for (size_t i = 0; i < running; ++i)
+    REQUIRE(fixture.events().wait_started(fixture.key("r" + std::to_string(i))));
+  fixture.client().stop();
+  const auto began = std::chrono::steady_clock::now();
+  fixture.next_daemon();
+  const std::vector<known_attempt> known = fixture.client().known_attempts("default");
+  const int64_t whole_ms = ms_since(began);
+  std::printf("a new daemon knew %zu attempts after %lld ms\n", known.size(),
+              static_cast<long long>(whole_ms));
+  CHECK(whole_ms < 2'000);
+  REQUIRE(known.size() == running + ended);
+  for (const known_attempt& one : known) {
+    if (one.key.task_id[0] == 'e') {
+      CHECK(one.ended);
+      CHECK(one.end.how.code == std::stoi(one.key.task_id.substr(1)) % 200);
+      fixture.client().settled(one.key);
+    } else {
+      CHECK_FALSE(one.ended);
+    }
+  }
+  write_file(go, "go");
+  REQUIRE(fixture.events().wait_ended_count(running));
+  for (size_t i = 0; i < running; ++i) {
+    CHECK(fixture.await("r" + std::to_string(i)).how.code == 7);
+    fixture.client().settled(fixture.key("r" + std::to_string(i)));
+  }
+}
+
+TEST_CASE("a launcher that does not answer is named by its process", "[launcher][client]") {
+  launcher_fixture fixture;
+  const int pid = fixture.launcher_pid();
+  fixture.client().stop();
+  REQUIRE(::kill(pid, SIGSTOP) == 0);
+  {
+    launcher_test::recorder events;
+    launcher_client_options options = fixture.options();
+    options.start_wait_ms = 300;
+    launcher_client client(options);
+    const result<void> started = client.start_service(events);
+    REQUIRE(::kill(pid, SIGCONT) == 0);
+    REQUIRE_FALSE(started);
+    CHECK(started.failure().message == "no launcher: process " + std::to_string(pid) +
+                                           " (launcher.pid) did not answer in time; if it is stopped, let it "
+                                           "go on: kill -CONT " +
+                                           std::to_string(pid));
+  }
+  fixture.next_daemon();
+  CHECK(fixture.run("after", "echo yes").how.succeeded());
+}
+
+TEST_CASE("commands have the umask and the directory of the daemon that came last", "[launcher][client]") {
+  launcher_fixture fixture;
+  const mode_t before = ::umask(027);
+  fixture.next_daemon();
+  CHECK(fixture.run("own", "umask").how.succeeded());
+  ::umask(002);
+  fixture.next_daemon();
+  CHECK(fixture.run("other", "umask").how.succeeded());
+  ::umask(before);
+  fixture.next_daemon();
+  CHECK(fixture.output("own") == "0027\n");
+  CHECK(fixture.output("other") == "0002\n");
+}
+
+TEST_CASE("the health tells what the launcher is", "[launcher][client]") {
+  launcher_fixture fixture;
+  const launcher_health health = fixture.client().health();
+  CHECK(health.connected);
+  CHECK(health.launcher_version == TASK_RUNNER_VERSION);
+  CHECK_FALSE(health.containment.empty());
+  CHECK(health.running_max >= 8);
+  CHECK(health.upgrades == 0);
+  CHECK(health.upgrade_failure.empty());
+  CHECK(health.last_error.empty());
+}
+
+TEST_CASE("a launcher of another version is asked once to go over, and then said to be in the way",
+          "[launcher][client]") {
+  const scratch_directory scratch;
+  strange_launcher stranger(scratch.path(), [](const launcher::any_message& asked) {
+    std::vector<launcher::any_message> answers;
+    if (std::holds_alternative<launcher::upgrade_message>(asked))
+      answers.push_back(launcher::upgrade_failed_message{"it does not want to"});
+    else if (std::holds_alternative<launcher::hello_message>(asked))
+      answers.push_back(launcher::refused_message{40, 41, "no common version"});
+    return answers;
+  });
+  launcher_test::recorder events;
+  launcher_client_options options;
+  options.state_dir = scratch.path();
+  options.start_wait_ms = 2'000;
+  launcher_client client(options);
+  const result<void> started = client.start_service(events);
+  REQUIRE_FALSE(started);
+  CHECK(started.failure().message == "no launcher: the launcher refused: no common version");
+  CHECK(stranger.count<launcher::upgrade_message>() == 1);
+  CHECK(stranger.saw_program());
+  // It has tried again in the meantime, with a hello.
+  CHECK(stranger.count<launcher::hello_message>() >= 2);
+  CHECK(client.health().upgrade_failure == "it does not want to");
+}
+
+TEST_CASE("a launcher with another program is asked once, and worked with all the same",
+          "[launcher][client]") {
+  const scratch_directory scratch;
+  strange_launcher stranger(scratch.path(), [](const launcher::any_message& asked) {
+    std::vector<launcher::any_message> answers;
+    if (std::holds_alternative<launcher::upgrade_message>(asked)) {
+      answers.push_back(launcher::upgrade_failed_message{"not today"});
+    } else if (std::holds_alternative<launcher::introduction_message>(asked)) {
+      launcher::welcome_message welcome;
+      welcome.launcher_pid = static_cast<uint32_t>(::getpid());
+      welcome.launcher_version = "9.9.9";
+      welcome.program = {1, 2, 3, 4};
+      answers.push_back(welcome);
+      answers.push_back(launcher::ready_message{});
+    }
+    return answers;
+  });
+  for (const bool may_ask : {true, false}) {
+    launcher_test::recorder events;
+    launcher_client_options options;
+    options.state_dir = scratch.path();
+    if (!may_ask)
+      options.program.clear();
+    launcher_client client(options);
+    REQUIRE(client.start_service(events));
+    REQUIRE(client.start(wanted("t", "true")));
+    if (may_ask) {
+      CHECK(test::wait_until([&] { return client.health().upgrade_failure == "not today"; }));
+    }
+    CHECK(test::wait_until([&] { return client.health().queued == 0; }));
+    CHECK(client.health().connected);
+    CHECK(client.health().launcher_version == "9.9.9");
+    client.stop();
+    CHECK(stranger.count<launcher::upgrade_message>() == 1);
+  }
+}
