@@ -248,8 +248,13 @@ void command_table::report_end(child_entry& child) {
     child.writer->finish();
   end.output_bytes = child.writer ? child.writer->total_bytes() : 0;
   end.survivors = child.survivors;
-  if (cgroups_ && !child.slot.empty())
-    cgroups_->release(child.slot);
+  if (cgroups_ && !child.slot.empty()) {
+    // Whoever sent that signal may have sent it by the cgroup, which is of no use then (cgroup_pool::kill).
+    if (child.how.kind == outcome_kind::signalled && child.how.code == SIGKILL)
+      cgroups_->discard(child.slot);
+    else
+      cgroups_->release(child.slot);
+  }
   end_attempt(found->second, std::move(end));
 }
 
