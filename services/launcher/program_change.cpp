@@ -117,7 +117,7 @@ error execute_program(int program, const std::vector<std::string>& words, const 
   for (const int descriptor : kept)
     set_close_on_exec(descriptor, false);
   ::fexecve(program, argv.data(), ::environ);
-  const error failed = failure_of("the new program cannot be executed");
+  error failed = failure_of("the new program cannot be executed");
   for (const int descriptor : kept)
     set_close_on_exec(descriptor, true);
   return failed;
