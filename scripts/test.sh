@@ -121,7 +121,7 @@ if [[ $sanitize == no ]]; then
   kill_cycles "$preset" "$long_crash_cycles"
 else
   # Sanitizers make the simulation several times slower, and it has a time limit.
-  export TASK_RUNNER_SEEDS=${TASK_RUNNER_SEEDS:-2000}
+  export TASK_RUNNER_SEEDS=${TASK_RUNNER_SEEDS:-500}
   configure asan on
   mapfile -t programs < <(test_programs asan)
   configure tsan on
