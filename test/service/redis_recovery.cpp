@@ -245,8 +245,10 @@ TEST_CASE("random failures, lost completions, stops and kills of Redis: each mes
   calm = true;
   redis_list_source source(options, intake, intake);
   REQUIRE(source.start());
-  const bool drained =
-      wait_until([&] { return intake.accepted_count() >= pushed && taken_lists(server).empty(); });
+  const bool drained = wait_until([&] {
+    // The marks go after the list they belong to.
+    return intake.accepted_count() >= pushed && taken_lists(server).empty() && intake.marks().empty();
+  });
   CAPTURE(pushed, intake.accepted_count(), taken_lists(server), length(server, queue_key));
   REQUIRE(drained);
   source.stop();
