@@ -25,9 +25,9 @@ constexpr size_t actor_threads = 2;
 /// Threads that serve HTTP.
 constexpr uint32_t http_threads = 2;
 /// All threads of the daemon but its first one: the store's, the launcher client's, the listener's and those
-/// of HTTP, the actors', CAF's clock and printer, the Redis intake's, those of retention and clock, and two
-/// to spare.
-constexpr unsigned threads_needed = 3 + http_threads + actor_threads + 2 + 1 + 2 + 2;
+/// of HTTP, the actors', CAF's clock and printer, the Redis intake's, those of retention, output and clock,
+/// and two to spare.
+constexpr unsigned threads_needed = 3 + http_threads + actor_threads + 2 + 1 + 3 + 2;
 /// Open files without which the daemon could not serve: some 40 of its own, and room for connections.
 constexpr uint64_t descriptors_needed = 96;
 /// How long a source waits for a batch to be decided before it submits it again.
@@ -111,7 +111,7 @@ result<void> daemon_process::start_services() {
   for (const auto step :
        {&daemon_process::open_state, &daemon_process::open_store, &daemon_process::load_channels,
         &daemon_process::compare_clock, &daemon_process::start_http, &daemon_process::start_launcher,
-        &daemon_process::start_retention})
+        &daemon_process::start_retention, &daemon_process::start_output_reading})
     if (auto done = (this->*step)(); !done)
       return done;
   start_actors();
@@ -212,6 +212,7 @@ result<void> daemon_process::compare_clock() {
     return {};
   }
   clock_mark_ = std::move(*mark);
+  clock_.keep(clock_mark_->offset_ms);
   return settle_clock(*store_, *clock_mark_, clock_step_ms);
 }
 
@@ -219,12 +220,20 @@ result<void> daemon_process::watch_clock() {
   if (!clock_mark_)
     return {};
   auto watch = clock_watch::start(*clock_mark_, [this](int64_t step_ms, const clock_mark& now) {
-    return take_clock_step(*store_, step_ms, now,
-                           [this](int64_t step) { caf::anon_send(gateway_->router, clock_adjusted{step}); });
+    // The clock goes first: what is asked of the store by the new time stands behind the moving of the
+    // delays.
+    clock_.keep(now.offset_ms);
+    const bool moved = take_clock_step(*store_, step_ms, now, [this](int64_t step) {
+      caf::anon_send(gateway_->router, clock_adjusted{step});
+    });
+    if (!moved)
+      clock_.keep(now.offset_ms - step_ms);
+    return moved;
   });
   if (!watch)
     return watch.failure();
   clock_watch_ = std::move(*watch);
+  clock_.report_to(clock_watch_.get());
   stops_.push("clock watch", [this] { clock_watch_->stop(); });
   return {};
 }
@@ -251,10 +260,10 @@ result<void> daemon_process::start_http() {
   options.threads = http_threads;
   options.body_max = values_.http_body_max;
   options.allow_hosts = values_.http_allow_hosts;
-  options.legacy_200 = values_.http_legacy_200;
+  if (values_.http_legacy_200)
+    options.legacy_200_paths = predecessor_paths();
   http_ = std::make_unique<http_server>(std::move(options));
   gateway_->probes = &probes_;
-  gateway_->state_dir = values_.state_dir;
   gateway_->describe_daemon = [this] { return render_daemon(make_report()); };
   gateway_->describe_readiness = [this] { return describe_readiness(); };
   gateway_->request_stop = [this](bool now) { request_stop(now); };
@@ -264,6 +273,15 @@ result<void> daemon_process::start_http() {
   if (auto started = http_->start(); !started)
     return started;
   stops_.push("http", [this] { http_->stop(); });
+  return {};
+}
+
+result<void> daemon_process::start_output_reading() {
+  output_reading_ = std::make_unique<output_reading>(values_.state_dir);
+  if (auto started = output_reading_->start(); !started)
+    return started;
+  stops_.push("output reading", [this] { output_reading_->stop(); });
+  gateway_->outputs = output_reading_.get();
   return {};
 }
 
@@ -297,6 +315,8 @@ void daemon_process::start_actors() {
   router_parts.limits.recoveries_max = values_.recoveries_max;
   router_parts.running_max = values_.running_max;
   router_parts.channels = std::move(channels_);
+  for (const auto& [name, said] : values_.channels)
+    router_parts.ini_channels.insert(name);
   router_parts.writer = store_.get();
   router_parts.runner = launcher_.get();
   router_parts.bridge = bridge_.get();
@@ -326,6 +346,7 @@ void daemon_process::start_actors() {
   watched.probe = probes_.add("supervisor", "supervisor", supervisor_message_kinds());
   supervisor_ = actors_->spawn(supervisor, std::move(watched));
   gateway_->open.store(true, std::memory_order_release);
+  gateway_->started.store(true, std::memory_order_release);
   // HTTP goes before the actors that its handlers ask, though it was started earlier to hold the address.
   stops_.push("http", [this] { http_->stop(); });
 }
@@ -361,6 +382,7 @@ result<void> daemon_process::start_source() {
   options.endpoint.password = values_.redis_password;
   options.endpoint.db = values_.redis_db;
   options.keys = values_.intake_keys;
+  options.channel_default = values_.channel_default;
   options.node_id = state_->node_id();
   source_ = std::make_unique<redis_list_source>(std::move(options), *sink_, *journal_);
   source_since_ms_ = source_->status().since_ms;

@@ -45,6 +45,8 @@ void daemon_process::stop_now_when_asked() {
 }
 
 void daemon_process::drain_until_quiet() {
+  // Before anybody can see that the daemon drains: a push made after that stands behind it in the mailbox.
+  caf::anon_send(gateway_->intake, drain{});
   draining_ = true;
   if (auto told = notifier_.stopping("draining"); !told)
     log_event(log_level::warning, "the service manager was not told", {{"error", told.failure().message}});
@@ -105,7 +107,9 @@ void daemon_process::reload() {
 daemon_report daemon_process::make_report() const {
   daemon_report report;
   report.started_at_ms = started_at_ms_;
-  report.now_ms = clock_.now_ms();
+  report.uptime_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_)
+          .count();
   report.draining = draining_;
   report.task_mode = values_.task_mode;
   report.store = store_->counters();

@@ -9,15 +9,17 @@
 #include "actors/runner_bridge.hpp"
 #include "actors/stop_stack.hpp"
 #include "actors/supervisor.hpp"
+#include "services/domain/time_text.hpp"
 #include "services/http/http_server.hpp"
 #include "services/launcher/launcher_client.hpp"
 #include "services/launcher/output_archive.hpp"
+#include "services/launcher/output_reading.hpp"
 #include "services/os/clock_watch.hpp"
 #include "services/os/descriptor_limit.hpp"
+#include "services/os/kept_clock.hpp"
 #include "services/os/pid_file.hpp"
 #include "services/os/signals.hpp"
 #include "services/os/state_dir.hpp"
-#include "services/os/system_clock.hpp"
 #include "services/source/redis_list_source.hpp"
 #include "services/store/group_commit.hpp"
 #include "services/store/retention.hpp"
@@ -58,6 +60,7 @@ private:
   result<void> start_launcher();
   result<void> start_http();
   result<void> start_retention();
+  result<void> start_output_reading();
   void start_actors();
   void stop_actors();
   result<void> watch_clock();
@@ -78,7 +81,8 @@ private:
   const service_notifier& notifier_;
   /// The soft limit on open files as it was given to the daemon: commands keep it.
   const uint64_t descriptors_given_ = raise_descriptor_limit();
-  const system_wall_clock clock_;
+  kept_wall_clock clock_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   const wall_time_ms started_at_ms_ = system_now_ms();
 
   std::optional<signal_waiter> signals_;
@@ -94,6 +98,7 @@ private:
   std::unique_ptr<http_server> http_;
   std::unique_ptr<output_directory> outputs_;
   std::unique_ptr<retention> retention_;
+  std::unique_ptr<output_reading> output_reading_;
   const std::shared_ptr<channel_facts> facts_ = std::make_shared<channel_facts>();
   caf::actor_system_config actor_config_;
   std::unique_ptr<caf::actor_system> actors_;

@@ -23,9 +23,7 @@ std::vector<health_check> check_health(const daemon_report& report) {
   checks.push_back(check("daemon", !report.draining, "it is stopping"));
   checks.push_back(check("store", !report.store.last_commit_failed, report.store.last_error));
   const auto& launcher = report.launcher;
-  checks.push_back(
-      check("launcher", launcher.connected,
-            launcher.last_error.empty() ? "none is connected; one is being started" : launcher.last_error));
+  checks.push_back(check("launcher", launcher.healthy(), launcher.reason()));
   for (const auto& channel : report.failed_channels)
     checks.push_back(check("channel " + channel, false, "its actors died too often; restart the daemon"));
   const auto& worked = report.sources_worked;
@@ -44,7 +42,7 @@ std::string render_daemon(const daemon_report& report) {
       .member("state", report.draining ? "draining" : "running")
       .member("task_mode", report.task_mode)
       .member("started_at", format_time(report.started_at_ms))
-      .member("uptime_s", static_cast<double>(report.now_ms - report.started_at_ms) / 1000.0);
+      .member("uptime_s", static_cast<double>(report.uptime_ms) / 1000.0);
   const auto checks = check_health(report);
   json.member("ready", std::all_of(checks.begin(), checks.end(), [](const auto& one) { return one.healthy; }))
       .key("not_ready")
@@ -67,7 +65,7 @@ std::string render_daemon(const daemon_report& report) {
   const auto& launcher = report.launcher;
   json.key("launcher")
       .begin_object()
-      .member("healthy", launcher.connected)
+      .member("healthy", launcher.healthy())
       .member("pid", launcher.launcher_pid)
       .member("version", launcher.launcher_version)
       .member("containment", launcher.containment)
@@ -78,7 +76,7 @@ std::string render_daemon(const daemon_report& report) {
       .member("restarts", launcher.restarts)
       .member("upgrades", launcher.upgrades)
       .member("upgrade_failure", launcher.upgrade_failure)
-      .member("last_error", launcher.last_error)
+      .member("last_error", launcher.reason())
       .end_object();
   const auto& retention = report.retention;
   json.key("retention")
@@ -108,6 +106,7 @@ std::string render_daemon(const daemon_report& report) {
         .member("duplicates", source.duplicates)
         .member("rejected", source.rejected)
         .member("in_flight", source.in_flight)
+        .member("parked", source.parked)
         .member("reconnects", source.reconnects)
         .end_object();
   json.end_array().end_object();

@@ -14,7 +14,8 @@ namespace task_runner {
 
 struct daemon_report {
   wall_time_ms started_at_ms = 0;
-  wall_time_ms now_ms = 0;
+  /// By a clock that cannot be set.
+  int64_t uptime_ms = 0;
   bool draining = false;
   bool task_mode = true;
   group_commit_counters store;

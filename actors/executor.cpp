@@ -77,12 +77,15 @@ void stop(executor_pointer self, const stop_attempt& request) {
 
 known_attempts_reply known(const executor_state& state) {
   const auto& d = state.dependencies;
-  known_attempts_reply reply{d.runner->known_attempts(d.channel)};
+  known_attempts_reply reply;
+  // The name first: what is leased under a later one is known to the later launcher, or to nobody.
+  reply.known.launcher_id = d.runner->launcher_id();
+  reply.known.attempts = d.runner->known_attempts(d.channel);
   for (const auto& start : state.waiting) {
     known_attempt attempt;
     attempt.key = start.key;
     attempt.channel = d.channel;
-    reply.attempts.push_back(std::move(attempt));
+    reply.known.attempts.push_back(std::move(attempt));
   }
   return reply;
 }

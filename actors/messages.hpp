@@ -101,7 +101,7 @@ struct settled_attempts {
 /// What the launcher knows of the channel's attempts?
 struct get_known_attempts {};
 struct known_attempts_reply {
-  std::vector<known_attempt> attempts;
+  launcher_knowledge known;
 };
 
 /// A queue's alarm clock; an alarm of an older number has been replaced.
@@ -159,6 +159,8 @@ struct apply_ini {
 /// Whether something was done, or why not.
 struct action_reply {
   std::optional<error> failure;
+  /// For remove_channel_request: the INI file names the channel, so that its next reading makes it again.
+  bool stands_in_ini = false;
 };
 
 /// The channel is to be removed: the queue takes nothing more. While it holds tasks it refuses with
@@ -186,7 +188,7 @@ struct slots_given {
   uint64_t count = 0;
 };
 
-/// The wall clock was set; the store has moved the relative delays by this much.
+/// The wall clock was set; the store has moved relative delays and expiries by this much.
 struct clock_adjusted {
   int64_t shift_ms = 0;
 };
@@ -206,7 +208,7 @@ struct channel_status {
   channel_record record;
   uint32_t worker = 0;
   queue_counts counts;
-  /// Running first, then pending in order of execution, then delayed by their moment.
+  /// Running first, then pending in order of execution, then held ones, then delayed by their moment.
   std::vector<task> tasks;
   /// Set when the channel's actors could not answer.
   std::optional<error> failure;
@@ -237,6 +239,9 @@ struct task_reply {
   std::optional<task> value;
   std::vector<attempt_record> attempts;
   std::optional<error> failure;
+  /// From the router: how many attempts the task has, by what it says itself, else by its channel as it is
+  /// set now.
+  uint32_t max_attempts = max_attempts_default;
 };
 struct task_read {
   uint64_t number = 0;

@@ -41,10 +41,10 @@ void finish_check(queue_pointer self, const recovery_read& message) {
   state.core->store_checked(*message.found);
   self->request(state.executor, known_timeout, get_known_attempts{})
       .then(
-          [=](const known_attempts_reply& known) {
+          [=](const known_attempts_reply& reply) {
             auto& current = self->state;
             current.check_armed = false;
-            apply_effects(self, current.core->check(known.attempts, current.dependencies.clock->now_ms()));
+            apply_effects(self, current.core->check(reply.known, current.dependencies.clock->now_ms()));
           },
           [=](const caf::error&) { again(); });
 }
@@ -52,9 +52,12 @@ void finish_check(queue_pointer self, const recovery_read& message) {
 /// The recovery did not work: nobody is kept waiting for it, and it is tried again.
 void postpone_recovery(queue_pointer self, const error& why) {
   auto& state = self->state;
-  if (!state.recovery_failure)
+  if (!state.recovery_failure) {
     log_event(log_level::error, "the queue cannot read its channel from the store; it tries again",
               {{"channel", state.dependencies.record.name}, {"error", why.message}});
+    if (state.dependencies.slots_limited) // the other channels do not wait for its report
+      self->send(state.dependencies.router, slots_reported{state.dependencies.record.name, {}});
+  }
   state.recovery_failure =
       error{error_code::unavailable,
             "channel " + state.dependencies.record.name + " cannot be read from the store: " + why.message};
@@ -70,13 +73,13 @@ void finish_recovery(queue_pointer self, const recovery_read& message) {
   }
   self->request(self->state.executor, known_timeout, get_known_attempts{})
       .then(
-          [=, found = *message.found](const known_attempts_reply& known) {
+          [=, found = *message.found](const known_attempts_reply& reply) {
             auto& state = self->state;
             const auto now = state.dependencies.clock->now_ms();
             if (std::exchange(state.recovery_failure, std::nullopt))
               log_event(log_level::info, "the queue has read its channel from the store",
                         {{"channel", state.dependencies.record.name}});
-            apply_effects(self, state.core->recovered(found, known.attempts, now));
+            apply_effects(self, state.core->recovered(found, reply.known, now));
             if (state.stopping_now)
               apply_effects(self, state.core->cancel_running(now));
             for (auto& early : std::exchange(state.early_statuses, {}))
@@ -225,10 +228,10 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
         const auto guard = note(queue_message::patience);
         end_patience(self, message.number);
       },
-      [=](const clock_adjusted&) {
+      [=](const clock_adjusted& message) {
         const auto guard = note(queue_message::clock);
         self->state.alarm = 0; // it was set for a moment of the old clock
-        apply_effects(self, self->state.core->clock_adjusted(now()));
+        apply_effects(self, self->state.core->clock_adjusted(message.shift_ms, now()));
       },
       [=](const configure_queue& message) {
         const auto guard = note(queue_message::configure);

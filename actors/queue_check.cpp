@@ -18,9 +18,9 @@ uint64_t shifted(uint64_t count, int64_t by) {
   return by < 0 ? count - std::min(count, static_cast<uint64_t>(-by)) : count + static_cast<uint64_t>(by);
 }
 
-std::map<attempt_key, const known_attempt*> by_key_of(const std::vector<known_attempt>& known) {
+std::map<attempt_key, const known_attempt*> by_key_of(const launcher_knowledge& known) {
   std::map<attempt_key, const known_attempt*> by_key;
-  for (const auto& attempt : known)
+  for (const auto& attempt : known.attempts)
     by_key.emplace(attempt.key, &attempt);
   return by_key;
 }
@@ -34,13 +34,14 @@ std::string stranger(const attempt_key& key) {
 
 // -- recovery -------------------------------------------------------------------
 
-queue_effects queue_core::recovered(const channel_recovery& found, const std::vector<known_attempt>& known,
+queue_effects queue_core::recovered(const channel_recovery& found, const launcher_knowledge& known,
                                     wall_time_ms now) {
   queue_effects effects;
   ++event_;
   if (recovered_)
     return effects;
   recovered_ = true;
+  launcher_id_ = known.launcher_id;
   window_.reset(found.pending_count);
   held_count_ = found.held_count;
   delayed_count_ = found.delayed_count;
@@ -50,13 +51,15 @@ queue_effects queue_core::recovered(const channel_recovery& found, const std::ve
   for (const auto& value : found.running) {
     const auto match = by_key.find(attempt_key{value.id, value.attempt});
     const auto* const attempt = match == by_key.end() ? nullptr : match->second;
+    const bool never_handed = attempt == nullptr && is_certain_of(value);
     if (match != by_key.end())
       by_key.erase(match);
     else
       repair("task " + value.id + " was leased, but no process of it is known: attempt " +
-                 std::to_string(value.attempt) + " is lost",
+                 std::to_string(value.attempt) +
+                 (never_handed ? " has not begun yet, and does so now" : " is lost"),
              effects);
-    take_over(value, attempt, false, now, effects);
+    take_over(value, attempt, never_handed, now, effects);
   }
   for (const auto& [key, attempt] : by_key) {
     if (attempt->ended) {
@@ -72,6 +75,10 @@ queue_effects queue_core::recovered(const channel_recovery& found, const std::ve
     begin(waiting.token, std::move(waiting.action), now, effects);
   advance(now, effects);
   return effects;
+}
+
+bool queue_core::is_certain_of(const task& value) const noexcept {
+  return value.launcher_id != 0 && value.launcher_id == launcher_id_;
 }
 
 void queue_core::take_over(task value, const known_attempt* known, bool never_handed, wall_time_ms now,
@@ -135,12 +142,13 @@ void queue_core::store_checked(const channel_recovery& found) {
     next_expiry_ms_ = found.next_expiry_ms;
 }
 
-queue_effects queue_core::check(const std::vector<known_attempt>& known, wall_time_ms now) {
+queue_effects queue_core::check(const launcher_knowledge& known, wall_time_ms now) {
   queue_effects effects;
   if (!recovered_ || !checking_)
     return effects;
   checking_ = false;
   ++event_;
+  launcher_id_ = known.launcher_id;
   compare_attempts(known, effects);
   if (!repair_attempts(known, now, effects))
     repair_counts(effects);
@@ -152,7 +160,7 @@ queue_effects queue_core::check(const std::vector<known_attempt>& known, wall_ti
   return effects;
 }
 
-void queue_core::compare_attempts(const std::vector<known_attempt>& known, queue_effects& effects) {
+void queue_core::compare_attempts(const launcher_knowledge& known, queue_effects& effects) {
   const auto by_key = by_key_of(known);
   for (auto& [id, entry] : running_) {
     // What changed after the store was read is compared next time.
@@ -178,8 +186,7 @@ void queue_core::compare_attempts(const std::vector<known_attempt>& known, queue
   strangers_ = std::move(told);
 }
 
-bool queue_core::repair_attempts(const std::vector<known_attempt>& known, wall_time_ms now,
-                                 queue_effects& effects) {
+bool queue_core::repair_attempts(const launcher_knowledge& known, wall_time_ms now, queue_effects& effects) {
   const auto by_key = by_key_of(known);
   bool repaired = false;
   for (auto& [key, value] : fresh_.unknown_leases) {
@@ -187,7 +194,7 @@ bool queue_core::repair_attempts(const std::vector<known_attempt>& known, wall_t
       continue;
     const auto match = by_key.find(key);
     const auto* const attempt = match == by_key.end() ? nullptr : match->second;
-    const bool never_handed = unsure_.erase(key) > 0;
+    const bool never_handed = unsure_.erase(key) > 0 || is_certain_of(value);
     repair("task " + key.task_id + " was leased in the store, unknown to the queue: attempt " +
                std::to_string(key.attempt) +
                (attempt != nullptr ? " is taken over"

@@ -8,6 +8,7 @@
 #include "actors/queue_window.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,8 +40,12 @@ public:
 
   /// The state found in the store and at the launcher. Must be the first event; pushes, actions and credit
   /// that come earlier are kept and handled afterwards.
-  queue_effects recovered(const channel_recovery& found, const std::vector<known_attempt>& known,
-                          wall_time_ms now);
+  ///
+  /// A lease without a process is lost, unless it was made for this very launcher: then its command has never
+  /// begun. Such an attempt is handed out now, under its own number, as often as it takes: it counts neither
+  /// as a failure nor as a loss, and a task that may run at most once runs too. Another launcher cannot tell:
+  /// the attempt may have ended with the former one, and its journal may have been damaged or lost.
+  queue_effects recovered(const channel_recovery& found, const launcher_knowledge& known, wall_time_ms now);
 
   /// A batch of pushes. Each batch gets exactly one batch_answer, at once or later.
   queue_effects push(batch_token token, std::vector<admitted_push> items, wall_time_ms now);
@@ -69,10 +74,6 @@ public:
   /// An attempt ended. Its slot is free again at once; a stale or repeated report changes nothing.
   queue_effects attempt_ended(const task_runner::attempt_ended& event, wall_time_ms now);
 
-  /// An attempt could not be handed to the launcher just now (process_runner::start refused it) and has not
-  /// begun: it keeps its lease, and is handed out again after a pause.
-  queue_effects start_refused(const attempt_key& key, wall_time_ms now);
-
   /// The launcher reported the start of an attempt.
   void attempt_started(const task_runner::attempt_started& event);
 
@@ -85,9 +86,9 @@ public:
   /// New settings, in force at once; what was decided for tasks when they were pushed stays.
   queue_effects configure(channel_record record, wall_time_ms now);
 
-  /// The wall clock was set and the store has moved (or has been told to move) the delays: the next due
-  /// moment is asked for again.
-  queue_effects clock_adjusted(wall_time_ms now);
+  /// The wall clock was set by `shift_ms` and the store has moved (or has been told to move) the delays and
+  /// expiries: those at hand move too, and the next due moment is asked for again.
+  queue_effects clock_adjusted(int64_t shift_ms, wall_time_ms now);
 
   /// First half of the periodic check: what the store has of the channel, read after everything submitted
   /// before, and handed over in the order of the store's answers. Ignored before the recovery.
@@ -96,7 +97,7 @@ public:
   /// Second half: the launcher's attempts of the channel, asked for after store_checked and through the same
   /// way as queue_effects::runs. Repairs what was wrong in the check before in the same way; a change in
   /// between is never taken for a fault. Also repeats stops, and looks for tasks that could be let into line.
-  queue_effects check(const std::vector<known_attempt>& known, wall_time_ms now);
+  queue_effects check(const launcher_knowledge& known, wall_time_ms now);
 
   /// Nothing is leased any more, for shutdown; what runs is still settled.
   void stop_leasing() noexcept { leasing_stopped_ = true; }
@@ -218,7 +219,7 @@ private:
   std::optional<error> refusal_of_push() const;
   uint64_t tasks_max() const noexcept { return record_.tasks_max.value_or(limits_.tasks_max); }
 
-  // Answers of the store (queue_core.cpp).
+  // Answers of the store (queue_answers.cpp).
   void on_answer(context& purpose, const store_answer& answer, wall_time_ms now, queue_effects& effects);
   void on_insert(insert_context& purpose, const insert_answer& answer, queue_effects& effects);
   void on_lease(const lease_context& purpose, const change_answer& answer, wall_time_ms now,
@@ -264,10 +265,11 @@ private:
   void cancel_if_awaited(const std::string& id);
 
   // Recovery and check (queue_check.cpp).
+  bool is_certain_of(const task& value) const noexcept;
   void take_over(task value, const known_attempt* known, bool never_handed, wall_time_ms now,
                  queue_effects& effects);
-  void compare_attempts(const std::vector<known_attempt>& known, queue_effects& effects);
-  bool repair_attempts(const std::vector<known_attempt>& known, wall_time_ms now, queue_effects& effects);
+  void compare_attempts(const launcher_knowledge& known, queue_effects& effects);
+  bool repair_attempts(const launcher_knowledge& known, wall_time_ms now, queue_effects& effects);
   void repair_counts(queue_effects& effects);
   void repair(std::string what, queue_effects& effects);
 
@@ -283,7 +285,7 @@ private:
   void take_place() noexcept;
   void free_place() noexcept;
   void leave_place(running_task& entry) noexcept;
-  void hand_out_waiting(wall_time_ms now, queue_effects& effects);
+  void hand_out_unplaced(wall_time_ms now, queue_effects& effects);
   void submit_ends(wall_time_ms now);
   void lease_from_window(wall_time_ms now);
   void ask_for_waiting(wall_time_ms now);
@@ -321,11 +323,12 @@ private:
   /// Held tasks are to be let into line, where there is room.
   bool ask_release_ = false;
   bool releasing_ = false;
-  /// Attempts with a lease and without a worker: found by a check, never handed out before.
-  std::vector<attempt_key> unplaced_;
-  /// Attempts that the launcher would not take, and when to hand them out again.
-  std::vector<attempt_key> refused_;
-  wall_time_ms refused_until_ms_ = 0;
+  /// Attempts with a lease and without a worker, in order: found by the recovery or a check, never handed out
+  /// before.
+  std::deque<attempt_key> unplaced_;
+
+  /// The launcher, as far as the last recovery or check knows: the name that leases are made under.
+  uint64_t launcher_id_ = 0;
 
   int64_t credit_ = 0;
   /// Attempts that occupy a worker: leased or running.

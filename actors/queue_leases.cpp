@@ -36,10 +36,12 @@ bool queue_core::join_lease(const task& value) {
   auto& leased = found->second.value;
   const auto attempt = leased.attempt;
   const auto started_at_ms = leased.started_at_ms;
+  const auto launcher_id = leased.launcher_id;
   leave_index(leased);
   leased = value;
   leased.attempt = attempt;
   leased.started_at_ms = started_at_ms;
+  leased.launcher_id = launcher_id;
   leased.state = task_state::running;
   if (!leased.distinct_key.empty())
     distinct_index_[leased.distinct_key] = leased.id;
@@ -91,7 +93,7 @@ void queue_core::settled_as(running_task& entry, const settle_task& settle, queu
   else if (settle.state == task_state::dead)
     ++totals_.dead;
   else if (settle.state == task_state::cancelled)
-    ++totals_.cancelled;
+    ++(settle.how.kind == outcome_kind::expired ? totals_.expired : totals_.cancelled);
   else if (settle.how.kind != outcome_kind::lost)
     ++totals_.retried;
 }
@@ -246,27 +248,22 @@ void queue_core::submit_ends(wall_time_ms now) {
   }
 }
 
-void queue_core::hand_out_waiting(wall_time_ms now, queue_effects& effects) {
-  const auto ready = [this](const attempt_key& key) -> running_task* {
-    const auto found = find_attempt(key);
-    if (found == running_.end() || found->second.now != phase::running || found->second.handed)
-      return nullptr;
-    return &found->second;
-  };
-  if (refused_until_ms_ != 0 && is_over(refused_until_ms_, now, limits_.store_retry_ms)) {
-    refused_until_ms_ = 0;
-    for (const auto& key : std::exchange(refused_, {}))
-      if (auto* const entry = ready(key); entry != nullptr && entry->cancels_open == 0)
-        hand_out(*entry, effects);
-  }
+void queue_core::hand_out_unplaced(wall_time_ms now, queue_effects& effects) {
   while (!unplaced_.empty() && may_lease() && has_place()) {
-    if (auto* const entry = ready(unplaced_.back()); entry != nullptr && !entry->placed) {
-      take_place();
-      entry->placed = true;
-      if (entry->cancels_open == 0)
-        hand_out(*entry, effects);
+    const auto found = find_attempt(unplaced_.front());
+    unplaced_.pop_front();
+    if (found == running_.end() || found->second.now != phase::running || found->second.placed)
+      continue;
+    auto& entry = found->second;
+    if (expires_unstarted(entry.value, now)) {
+      take_end_unstarted(entry, outcome_kind::expired, now);
+      continue;
     }
-    unplaced_.pop_back();
+    take_place();
+    entry.placed = true;
+    entry.value.started_at_ms = now; // what the lease said may be long ago
+    if (entry.cancels_open == 0)
+      hand_out(entry, effects);
   }
 }
 
@@ -275,8 +272,7 @@ void queue_core::lease_from_window(wall_time_ms now) {
     return;
   for (auto at = window_.begin(); at != window_.end_of_tasks() && has_place();) {
     auto& waiting = at->second;
-    if (waiting.expires_at_ms != 0 && waiting.attempt == waiting.attempts_before &&
-        waiting.expires_at_ms <= now) {
+    if (expires_unstarted(waiting, now)) {
       next_expiry_ms_ = earlier(next_expiry_ms_, waiting.expires_at_ms);
       ++at; // too late for it; the store will say so
       continue;
@@ -290,8 +286,9 @@ void queue_core::lease_from_window(wall_time_ms now) {
     ++value.attempt;
     value.state = task_state::running;
     value.started_at_ms = now;
+    value.launcher_id = launcher_id_;
     attempt_key key{value.id, value.attempt};
-    add_operation(lease_task{value.id, value.attempt, now}, lease_context{std::move(key)});
+    add_operation(lease_task{value.id, value.attempt, now, launcher_id_}, lease_context{std::move(key)});
     auto& entry = begin_entry(std::move(value));
     entry.now = phase::leasing;
     entry.placed = true;
@@ -353,7 +350,7 @@ void queue_core::report_slots(queue_effects& effects) {
 }
 
 void queue_core::advance(wall_time_ms now, queue_effects& effects) {
-  hand_out_waiting(now, effects);
+  hand_out_unplaced(now, effects);
   if (store_retry_at_ms_ == 0) {
     submit_ends(now);
     lease_from_window(now);

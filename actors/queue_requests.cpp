@@ -44,16 +44,18 @@ channel_status describe(const queue_state& state, uint32_t limit) {
   return status;
 }
 
-/// Reads the first pending tasks and then delayed ones, as many as a status still lacks.
+/// Reads the first pending tasks, then held and then delayed ones, as many as a status still lacks.
 result<std::vector<task>> read_waiting(queue_store& store, const std::string& channel, uint32_t limit) {
-  auto pending = store.load_pending(channel, order_front, window_limits{limit, read_bytes_max});
-  if (!pending || pending->size() >= limit)
-    return pending;
-  auto delayed = store.load_delayed(channel, limit - static_cast<uint32_t>(pending->size()));
-  if (!delayed)
-    return delayed;
-  std::move(delayed->begin(), delayed->end(), std::back_inserter(*pending));
-  return pending;
+  auto waiting = store.load_pending(channel, order_front, window_limits{limit, read_bytes_max});
+  for (const auto load : {&queue_store::load_held, &queue_store::load_delayed}) {
+    if (!waiting || waiting->size() >= limit)
+      return waiting;
+    auto more = (store.*load)(channel, limit - static_cast<uint32_t>(waiting->size()));
+    if (!more)
+      return more;
+    std::move(more->begin(), more->end(), std::back_inserter(*waiting));
+  }
+  return waiting;
 }
 
 } // namespace
@@ -71,8 +73,8 @@ void report_status(queue_pointer self, caf::typed_response_promise<channel_statu
   }
   auto status = describe(state, limit);
   const auto& counts = status.counts;
-  const bool whole =
-      status.tasks.size() >= std::min<uint64_t>(limit, counts.running + counts.pending + counts.delayed);
+  const bool whole = status.tasks.size() >= std::min<uint64_t>(limit, counts.running + counts.pending +
+                                                                          counts.held + counts.delayed);
   if (whole || state.open_statuses.size() >= open_statuses_max) {
     promise.deliver(std::move(status));
     return;

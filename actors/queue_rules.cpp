@@ -84,6 +84,12 @@ void resolve_push(task& value, const task_options& defaults, distinct_mode mode,
   value.distinct_while_pending = mode == distinct_mode::while_pending;
 }
 
+bool expires_unstarted(const task& value, wall_time_ms now) noexcept {
+  const bool is_first = value.state == task_state::running ? value.attempt == value.attempts_before + 1
+                                                           : value.attempt == value.attempts_before;
+  return is_first && value.expires_at_ms != 0 && value.expires_at_ms <= now;
+}
+
 settle_task judge_end(const task& value, const task_options& effective, const attempt_ended& event,
                       bool cancel_wanted, uint32_t recoveries_max, wall_time_ms now) {
   settle_task settle;
@@ -91,14 +97,14 @@ settle_task judge_end(const task& value, const task_options& effective, const at
   settle.attempt = value.attempt;
   settle.how = event.how;
   settle.started_at_ms = event.started_at_ms != 0 ? event.started_at_ms : value.started_at_ms;
-  settle.ended_at_ms = event.ended_at_ms;
+  settle.ended_at_ms = std::max(event.ended_at_ms, settle.started_at_ms); // the clock may have been set back
   settle.recoveries = value.recoveries;
   settle.output_bytes = event.output_bytes;
   if (event.how.succeeded())
     settle.state = task_state::finished;
   else if (event.how.kind == outcome_kind::lost)
     judge_loss(settle, effective, recoveries_max);
-  else if (event.how.kind == outcome_kind::cancelled)
+  else if (event.how.kind == outcome_kind::cancelled || event.how.kind == outcome_kind::expired)
     settle.state = task_state::cancelled;
   else
     judge_failure(settle, value, effective, now);

@@ -23,6 +23,9 @@ std::shared_ptr<const task_options> effective_options(const task& value,
 /// own options and the channel's.
 void resolve_push(task& value, const task_options& defaults, distinct_mode mode, wall_time_ms now);
 
+/// Whether a task is too late for its first attempt.
+bool expires_unstarted(const task& value, wall_time_ms now) noexcept;
+
 /// What follows the end of an attempt. `cancel_wanted`: somebody asked for the task's end.
 settle_task judge_end(const task& value, const task_options& effective, const attempt_ended& event,
                       bool cancel_wanted, uint32_t recoveries_max, wall_time_ms now);

@@ -35,7 +35,7 @@ struct queue_limits {
   /// A task whose attempts were lost more often than this is dead.
   uint32_t recoveries_max = 3;
   /// Leases whose commit failed, but may have happened, that are remembered until a check has looked; one
-  /// more counts as lost, should it turn up.
+  /// more counts as lost, should it turn up with another launcher than it was made for.
   uint32_t unsure_max = 4'096;
   /// Pause after a failed commit before leases, settles and promotions are tried again, milliseconds.
   int64_t store_retry_ms = 1'000;
@@ -82,6 +82,13 @@ struct task_action {
   bool wait = true;
   /// The state in which the task was found when the action was routed, for messages.
   task_state seen = task_state::pending;
+};
+
+/// What the launcher knows of the channel's attempts, those on their way to it included, and which launcher
+/// it is (process_runner).
+struct launcher_knowledge {
+  std::vector<known_attempt> attempts;
+  uint64_t launcher_id = 0;
 };
 
 /// Operations that shall be committed together; answer with queue_core::committed.

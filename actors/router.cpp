@@ -157,6 +157,8 @@ void on_down(router_pointer self, const caf::down_msg& message) {
     self->state.dependencies.bridge->detach(name);
     if (is_queue) {
       entry.queue_down = true;
+      if (self->state.slots)
+        pass_on(self, self->state.slots->queue_lost(name));
       if (!entry.executor_down)
         self->send_exit(entry.executor, caf::exit_reason::kill);
     } else {
@@ -182,11 +184,13 @@ caf::result<push_replies> route(router_pointer self, admitted_batch& batch) {
   if (known && !found->second.failed)
     return self->delegate(found->second.queue, std::move(batch));
   push_replies refused;
-  for (const auto& item : batch.items)
-    refused.replies.push_back({item.value.name,
-                               {},
-                               false,
-                               known ? channel_has_failed(batch.channel) : no_such_channel(batch.channel)});
+  for (const auto& item : batch.items) {
+    push_reply reply;
+    reply.task_name = item.value.name;
+    reply.failure = known ? channel_has_failed(batch.channel) : no_such_channel(batch.channel);
+    reply.channel_only = true;
+    refused.replies.push_back(std::move(reply));
+  }
   return refused;
 }
 
@@ -223,6 +227,8 @@ router_actor::behavior_type router(router_pointer self, router_dependencies depe
   for (auto& record : state.dependencies.channels) {
     auto& entry = state.channels[record.name];
     entry.record = record;
+    if (state.slots)
+      state.slots->await_report(record.name);
     start_pair(self, entry);
   }
   share_weights(self);

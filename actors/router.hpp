@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -54,6 +55,8 @@ struct router_dependencies {
   /// Most commands that run at once over all channels; 0: no such limit.
   uint32_t running_max = 0;
   std::vector<channel_record> channels;
+  /// The channels that have a section in the INI file, as it was read last.
+  std::set<std::string> ini_channels;
   store_writer* writer = nullptr;
   process_runner* runner = nullptr;
   runner_bridge* bridge = nullptr;

@@ -169,8 +169,9 @@ void answer_removals(router_pointer self, const std::string& name, const std::op
   auto node = self->state.open_removals.extract(name);
   if (node.empty())
     return;
+  const bool stands_in_ini = self->state.dependencies.ini_channels.count(name) > 0;
   for (auto& promise : node.mapped())
-    promise.deliver(action_reply{failure});
+    promise.deliver(action_reply{failure, stands_in_ini});
 }
 
 void begin_removal(router_pointer self, channel_entry& entry, bool force) {
@@ -299,7 +300,15 @@ caf::result<action_reply> take_ini(router_pointer self, const apply_ini& request
           return too_many_channels(stored.size());
         return changed;
       },
-      [promise](std::optional<error> failure) mutable { promise.deliver(action_reply{std::move(failure)}); });
+      [self, promise, sections = request.sections](std::optional<error> failure) mutable {
+        if (!failure) {
+          auto& named = self->state.dependencies.ini_channels;
+          named.clear();
+          for (const auto& [name, said] : sections)
+            named.insert(name);
+        }
+        promise.deliver(action_reply{std::move(failure)});
+      });
   return promise;
 }
 

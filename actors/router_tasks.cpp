@@ -79,6 +79,20 @@ task_reply failed(error why) {
   return reply;
 }
 
+/// Adds what the router knows to a reply about a task.
+task_reply completed(router_pointer self, task_reply reply) {
+  if (!reply.value)
+    return reply;
+  const auto& value = *reply.value;
+  if (value.options && value.options->max_attempts) {
+    reply.max_attempts = *value.options->max_attempts;
+  } else if (const auto found = self->state.channels.find(value.channel);
+             found != self->state.channels.end()) {
+    reply.max_attempts = found->second.record.defaults.max_attempts.value_or(max_attempts_default);
+  }
+  return reply;
+}
+
 /// The task's channel does not exist any more: there is no queue to ask, and nothing of it waits or runs.
 void act_without_channel(router_pointer self, const act_on_task& what, task value,
                          std::function<void(task_reply)> done) {
@@ -322,7 +336,7 @@ caf::result<status_reply> report(router_pointer self, const get_status& request)
 
 caf::result<task_reply> look_up(router_pointer self, const get_task& request) {
   auto promise = self->make_response_promise<task_reply>();
-  auto taken = read_task(self, request.id, true, [promise](task_read& read) mutable {
+  auto taken = read_task(self, request.id, true, [self, promise](task_read& read) mutable {
     task_reply answer;
     if (!read.value)
       answer.failure = read.value.failure();
@@ -331,7 +345,7 @@ caf::result<task_reply> look_up(router_pointer self, const get_task& request) {
     else
       answer.value = std::move(*read.value);
     answer.attempts = std::move(read.attempts);
-    promise.deliver(std::move(answer));
+    promise.deliver(completed(self, std::move(answer)));
   });
   if (!taken)
     promise.deliver(failed(taken.failure()));
@@ -355,14 +369,21 @@ caf::result<task_page_reply> list(router_pointer self, const list_tasks& request
 
 caf::result<task_reply> act(router_pointer self, const act_on_task& request) {
   auto promise = self->make_response_promise<task_reply>();
-  auto taken = read_task(self, request.id, false, [self, promise, request](task_read& read) mutable {
-    if (!read.value)
+  auto taken = read_task(self, request.id, true, [self, promise, request](task_read& read) mutable {
+    if (!read.value) {
       promise.deliver(failed(read.value.failure()));
-    else if (!*read.value)
+      return;
+    }
+    if (!*read.value) {
       promise.deliver(failed({error_code::not_found, "there is no such task"}));
-    else
-      act_on_found(self, request, std::move(**read.value), true,
-                   [promise](task_reply reply) mutable { promise.deliver(std::move(reply)); });
+      return;
+    }
+    auto earlier = std::make_shared<std::vector<attempt_record>>(std::move(read.attempts));
+    act_on_found(self, request, std::move(**read.value), true,
+                 [self, promise, earlier](task_reply reply) mutable {
+                   reply.attempts = std::move(*earlier);
+                   promise.deliver(completed(self, std::move(reply)));
+                 });
   });
   if (!taken)
     promise.deliver(failed(taken.failure()));

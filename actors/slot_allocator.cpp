@@ -27,6 +27,7 @@ std::vector<slot_grant> slot_allocator::set_weight(const std::string& channel, u
 
 std::vector<slot_grant> slot_allocator::report(const std::string& channel, const slot_report& report) {
   auto& reporting = members_[channel];
+  reporting.awaited = false;
   if (report.occupied) {
     granted_ = granted_ - reporting.held + *report.occupied;
     reporting.held = *report.occupied;
@@ -80,6 +81,8 @@ std::vector<slot_grant> slot_allocator::grant() {
   uint64_t weights = 0;
   uint64_t missing = 0;
   for (auto& [name, channel] : members_) {
+    if (channel.awaited)
+      return {};
     if (channel.wanted == 0 && channel.held == 0)
       continue;
     candidates.push_back({&name, &channel, 0, 0, 0});

@@ -36,6 +36,11 @@ public:
   /// A channel's weight, 1 or more. A channel is known from its first weight or report on.
   std::vector<slot_grant> set_weight(const std::string& channel, uint32_t weight);
 
+  /// At the start of the daemon: commands of this channel may be running that were started before. Nobody is
+  /// granted anything until its queue has made its first report, or it has been removed: slots could be
+  /// granted that those commands occupy.
+  void await_report(const std::string& channel) { members_[channel].awaited = true; }
+
   /// What a queue reports (queue_effects::slots).
   std::vector<slot_grant> report(const std::string& channel, const slot_report& report);
 
@@ -60,6 +65,8 @@ private:
     uint64_t wanted = 0;
     /// Grows with every grant beyond its whole share, the slower the heavier: whose is lowest has its turn.
     uint64_t turn = 0;
+    /// Nobody knows yet what it has.
+    bool awaited = false;
   };
 
   void change_wanted(member& channel, uint64_t wanted);

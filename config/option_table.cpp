@@ -254,7 +254,8 @@ void add_http_rows(table_builder& table) {
   remote.places = in_ini;
   table.add<parse_switch, &settings::http_legacy_200>(
       k::boolean, "legacy-200", "http", "legacy-200", "",
-      "answer errors with HTTP status 200 and the code in the body, for old clients");
+      "answer errors on the predecessor's own paths with HTTP status 200 and the code in the body, for old "
+      "clients");
   table.add<parse_body_size, &settings::http_body_max>(k::value, "max-body", "http", "max-body", "SIZE",
                                                        "largest request body, 1k to 64M");
 }

@@ -63,6 +63,14 @@ void act(const gateway_pointer& shared, const http_request& request, const http_
                            [responder](const channel_reply& answer) { answer_reply(responder, answer); });
 }
 
+/// For the answer to a removal that the INI file will undo.
+std::string removal_warning() {
+  std::string text = "\"warning\":";
+  json_writer(text).value("the INI file has a section for this channel: the next reload or start makes it "
+                          "again, unless the section is removed, too");
+  return text;
+}
+
 } // namespace
 
 void remove_channel_by_path(const gateway_pointer& shared, const http_request& request,
@@ -74,7 +82,9 @@ void remove_channel_by_path(const gateway_pointer& shared, const http_request& r
   }
   ask_actor<action_reply>(
       shared, shared->router, remove_channel_request{std::string(request.path_parameter("channel")), *force},
-      responder, [responder](const action_reply&) { responder.send_envelope(200, "ok"); });
+      responder, [responder](const action_reply& answer) {
+        responder.send_envelope(200, "ok", "null", answer.stands_in_ini ? removal_warning() : std::string());
+      });
 }
 
 void add_channel_routes(route_table& routes, const gateway_pointer& shared) {

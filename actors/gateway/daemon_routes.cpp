@@ -1,4 +1,4 @@
-// The routes about the daemon itself: is it alive, can it work, shall it stop.
+// The routes about the daemon itself: is it alive, has it started, can it work, shall it stop.
 #include "actors/gateway/handlers.hpp"
 #include "actors/gateway/requests.hpp"
 #include "services/wire/json_text.hpp"
@@ -64,6 +64,12 @@ void stop(const gateway_pointer& shared, const http_request& request, const http
 void add_daemon_routes(route_table& routes, const gateway_pointer& shared) {
   routes.push_back({"GET", "/livez", [](const http_request&, const http_responder& responder) {
                       responder.send_envelope(200, "ok", R"({"alive":true})");
+                    }});
+  routes.push_back({"GET", "/startupz", [shared](const http_request&, const http_responder& responder) {
+                      if (shared->started.load(std::memory_order_acquire))
+                        responder.send_envelope(200, "ok", R"({"started":true})");
+                      else
+                        responder.fail({error_code::unavailable, "the daemon is starting; ask again soon"});
                     }});
   routes.push_back({"GET", "/readyz", [shared](const http_request& request, const http_responder& responder) {
                       answer_readiness(shared, request, responder);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/gateway/ask.hpp"
+#include "services/ports/output_reader.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -38,11 +39,14 @@ struct readiness {
 /// `open` is cleared before the actors end.
 struct gateway {
   std::atomic<bool> open{false};
+  /// Set when `open` is, and stays.
+  std::atomic<bool> started{false};
   caf::actor via;
   intake_actor intake;
   router_actor router;
   const probe_registry* probes = nullptr;
-  std::string state_dir;
+  /// Reads the output of tasks.
+  output_reader* outputs = nullptr;
   /// Renders the `daemon` object of /status.
   std::function<std::string()> describe_daemon;
   /// Tells the daemon to stop: with `now` running commands are ended, otherwise they are waited for. Called

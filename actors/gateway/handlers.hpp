@@ -32,14 +32,25 @@ void ask_actor(const gateway_pointer& shared, const Target& target, Request requ
       [responder](const error& why) { responder.fail(why); });
 }
 
+/// What the answer to a push tells.
+enum class push_answer : uint8_t {
+  /// The predecessor's three members, on its own paths.
+  predecessor,
+  /// The task's state as well.
+  resource,
+};
+
 /// Pushes one task and answers with what became of it.
-void answer_push(const gateway_pointer& shared, push_item item, const http_responder& responder);
+void answer_push(const gateway_pointer& shared, push_item item, const http_responder& responder,
+                 push_answer what = push_answer::predecessor);
 
 /// DELETE of a channel, `?force=true`.
 void remove_channel_by_path(const gateway_pointer& shared, const http_request& request,
                             const http_responder& responder);
 
 void add_task_routes(route_table& routes, const gateway_pointer& shared);
+/// What tasks wrote.
+void add_output_routes(route_table& routes, const gateway_pointer& shared);
 void add_channel_routes(route_table& routes, const gateway_pointer& shared);
 void add_daemon_routes(route_table& routes, const gateway_pointer& shared);
 /// The later paths of the predecessor.

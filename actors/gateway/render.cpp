@@ -15,6 +15,8 @@ void write_status_task(json_writer& json, const task& value) {
       .member("status", value.state == task_state::running ? 2 : 1)
       .member("task_id", value.id)
       .member("state", to_string(value.state));
+  if (value.held)
+    json.member("held", true);
   if (value.state == task_state::delayed)
     write_time(json, "execute_at", value.not_before_ms);
   if (value.state == task_state::running)
@@ -45,6 +47,14 @@ void write_channel(json_writer& json, const channel_status& channel, size_t& byt
   if (channel.failure)
     json.member("error", channel.failure->message);
   json.end_object();
+}
+
+/// The predecessor's members of the answer to a push; the object stays open.
+void write_push(json_writer& json, const push_reply& reply) {
+  json.begin_object()
+      .member("task_name", reply.task_name)
+      .member("result", reply.accepted)
+      .member("task_id", reply.task_id);
 }
 
 /// The actors of a channel are called KIND:CHANNEL.
@@ -85,12 +95,22 @@ void write_counts(json_writer& json, const queue_counts& counts) {
 
 std::string render_push(const push_reply& reply) {
   std::string text;
-  json_writer(text)
-      .begin_object()
-      .member("task_name", reply.task_name)
-      .member("result", reply.accepted)
-      .member("task_id", reply.task_id)
-      .end_object();
+  json_writer json(text);
+  write_push(json, reply);
+  json.end_object();
+  return text;
+}
+
+std::string render_pushed_task(const push_reply& reply) {
+  std::string text;
+  json_writer json(text);
+  write_push(json, reply);
+  json.key("state");
+  if (reply.state)
+    json.value(to_string(*reply.state));
+  else
+    json.null();
+  json.end_object();
   return text;
 }
 

@@ -22,6 +22,9 @@ constexpr size_t page_bytes_max = 1'048'576;
 /// `{"task_name":S,"result":B,"task_id":S}`
 std::string render_push(const push_reply& reply);
 
+/// `{"task_name":S,"result":B,"task_id":S,"state":S or null}`
+std::string render_pushed_task(const push_reply& reply);
+
 /// `{CHANNEL:{"tasks":[…],"count":N,…},…}`
 std::string render_channels(const std::vector<channel_status>& channels);
 
@@ -33,8 +36,8 @@ std::string render_channel(const channel_status& channel);
 std::string render_actors(const std::vector<std::shared_ptr<const actor_probe>>& probes,
                           std::string_view channel = {});
 
-/// One task as `GET /api/v1/tasks/{id}` has it, with its earlier attempts.
-std::string render_task(const task& value, const std::vector<attempt_record>& attempts);
+/// One task as `GET /api/v1/tasks/{id}` has it, with its earlier attempts. The reply must have a value.
+std::string render_task(const task_reply& reply);
 
 /// `{"items":[…],"next":CURSOR or null}`; tasks without their attempts and options.
 std::string render_page(const task_page& page);

@@ -110,21 +110,17 @@ void write_attempts(json_writer& json, const task& value, const std::vector<atte
 
 } // namespace
 
-std::string render_task(const task& value, const std::vector<attempt_record>& attempts) {
+std::string render_task(const task_reply& reply) {
+  const auto& value = *reply.value;
   static const task_options nothing_said;
   const auto& options = value.options ? *value.options : nothing_said;
   std::string text;
   json_writer json(text);
   write_task(json, value);
-  json.key("max_attempts");
-  if (options.max_attempts)
-    json.value(*options.max_attempts);
-  else
-    json.null(); // the channel's
-  json.key("options").begin_object();
+  json.member("max_attempts", reply.max_attempts).key("options").begin_object();
   write_task_options(json, options);
   json.end_object();
-  write_attempts(json, value, attempts);
+  write_attempts(json, value, reply.attempts);
   json.end_object();
   return text;
 }

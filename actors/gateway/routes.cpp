@@ -53,6 +53,24 @@ void status(const gateway_pointer& shared, const http_request& request, const ht
                           });
 }
 
+/// Answers a push with the state, too. A new task's is that in which it was committed; a duplicate's is that
+/// of the task which is there, and null where that cannot be told any more.
+void answer_with_state(const gateway_pointer& shared, const push_reply& reply,
+                       const http_responder& responder) {
+  if (reply.accepted) {
+    responder.send_envelope(200, "ok", render_pushed_task(reply));
+    return;
+  }
+  ask<task_reply>(
+      shared->via, shared->router, get_task{reply.task_id}, ask_timeout,
+      [responder, known = reply](const task_reply& holder) mutable {
+        if (holder.value)
+          known.state = holder.value->state;
+        responder.send_envelope(200, "ok", render_pushed_task(known));
+      },
+      [responder, reply](const error&) { responder.send_envelope(200, "ok", render_pushed_task(reply)); });
+}
+
 } // namespace
 
 http_handler when_open(const gateway_pointer& shared, gateway_handler handler) {
@@ -64,22 +82,29 @@ http_handler when_open(const gateway_pointer& shared, gateway_handler handler) {
   };
 }
 
-void answer_push(const gateway_pointer& shared, push_item item, const http_responder& responder) {
+void answer_push(const gateway_pointer& shared, push_item item, const http_responder& responder,
+                 push_answer what) {
   push_batch batch;
   batch.items.push_back(std::move(item));
   ask<push_replies>(
       shared->via, shared->intake, std::move(batch), ask_timeout,
-      [responder](push_replies& answer) {
+      [shared, responder, what](push_replies& answer) {
         const auto& reply = answer.replies.front();
         if (reply.failure)
           responder.fail(*reply.failure);
+        else if (what == push_answer::resource)
+          answer_with_state(shared, reply, responder);
         else
           responder.send_envelope(200, "ok", render_push(reply));
       },
       [responder](const error& why) { responder.fail(why); });
 }
 
-route_table make_routes(gateway_pointer shared) {
+std::vector<std::string> predecessor_paths() {
+  return {"/", "/status", "/push", "/queue", "/channels", "/delay-tasks"};
+}
+
+route_table make_routes(const gateway_pointer& shared) {
   route_table routes{
       {"GET", "/",
        [](const http_request&, const http_responder& responder) {
@@ -91,6 +116,7 @@ route_table make_routes(gateway_pointer shared) {
   };
   add_daemon_routes(routes, shared);
   add_task_routes(routes, shared);
+  add_output_routes(routes, shared);
   add_channel_routes(routes, shared);
   add_alias_routes(routes, shared);
   return routes;

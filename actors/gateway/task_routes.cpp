@@ -1,24 +1,25 @@
-// The routes of tasks as resources: push, list, show, output, and what can be done to one or to many.
+// The routes of tasks as resources: push, list, show, and what can be done to one or to many.
+// output_routes.cpp has what they wrote.
 #include "actors/gateway/handlers.hpp"
 #include "actors/gateway/render.hpp"
 #include "actors/gateway/requests.hpp"
-#include "services/launcher/output_file.hpp"
 
-#include <algorithm>
+#include <string_view>
 
 namespace task_runner {
 
 namespace {
 
-/// Largest piece of output in one answer; a client that reads slowly must not hold more than this.
-constexpr uint64_t output_piece_max = 262'144;
+/// What a cancel says when it has waited long enough for the end of a task.
+constexpr std::string_view still_ending =
+    "the task is being ended, and its processes have until its grace is over; look at it again";
 
 void push_task(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
   auto item = decode_push(request);
   if (!item)
     responder.fail(item.failure());
   else
-    answer_push(shared, std::move(*item), responder);
+    answer_push(shared, std::move(*item), responder, push_answer::resource);
 }
 
 void list(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
@@ -38,58 +39,9 @@ get_task the_task(const http_request& request) {
 }
 
 void show_task(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
-  ask_actor<task_reply>(shared, shared->router, the_task(request), responder,
-                        [responder](const task_reply& answer) {
-                          responder.send_envelope(200, "ok", render_task(*answer.value, answer.attempts));
-                        });
-}
-
-/// What of an attempt's output is asked for.
-struct output_request {
-  uint64_t offset = 0;
-  /// 0: the last one.
-  uint64_t attempt = 0;
-  uint64_t length = 0;
-};
-
-void send_output(const gateway_pointer& shared, const task& value, const output_request& wanted,
-                 const http_responder& responder) {
-  if (wanted.attempt > value.attempt) {
-    responder.fail({error_code::not_found, "the task has had " + std::to_string(value.attempt) +
-                                               " attempts; there is no attempt " +
-                                               std::to_string(wanted.attempt)});
-    return;
-  }
-  const attempt_key key{value.id,
-                        wanted.attempt == 0 ? value.attempt : static_cast<uint32_t>(wanted.attempt)};
-  const auto size = output_size(shared->state_dir, key);
-  auto bytes = read_output(shared->state_dir, key, wanted.offset, wanted.length);
-  if (!size || !bytes) {
-    responder.fail(!size ? size.failure() : bytes.failure());
-    return;
-  }
-  // Shown as text whatever it is (the server adds nosniff): output must never run as a page of ours.
-  responder.send(
-      200, "text/plain; charset=utf-8", *bytes,
-      {{"X-Output-Size", std::to_string(*size)}, {"X-Task-State", std::string(to_string(value.state))}});
-}
-
-void show_output(const gateway_pointer& shared, const http_request& request,
-                 const http_responder& responder) {
-  auto offset = decode_number(request, "offset", 0);
-  auto attempt = decode_number(request, "attempt", 0);
-  auto length = decode_number(request, "length", output_piece_max);
-  for (const auto* number : {&offset, &attempt, &length}) {
-    if (!*number) {
-      responder.fail(number->failure());
-      return;
-    }
-  }
-  const output_request wanted{*offset, *attempt, std::min(*length, output_piece_max)};
-  ask_actor<task_reply>(shared, shared->router, the_task(request), responder,
-                        [responder, shared, wanted](const task_reply& answer) {
-                          send_output(shared, *answer.value, wanted, responder);
-                        });
+  ask_actor<task_reply>(
+      shared, shared->router, the_task(request), responder,
+      [responder](const task_reply& answer) { responder.send_envelope(200, "ok", render_task(answer)); });
 }
 
 /// One verb on one task: answers with the task as it stands afterwards.
@@ -102,7 +54,8 @@ void act(const gateway_pointer& shared, const http_request& request, const http_
   }
   ask_actor<task_reply>(shared, shared->router, std::move(*action), responder,
                         [responder](const task_reply& answer) {
-                          responder.send_envelope(200, "ok", render_task(*answer.value, answer.attempts));
+                          const bool unended = Verb == task_verb::cancel && !is_terminal(answer.value->state);
+                          responder.send_envelope(200, unended ? still_ending : "ok", render_task(answer));
                         });
 }
 
@@ -132,7 +85,6 @@ void add_task_routes(route_table& routes, const gateway_pointer& shared) {
   add("POST", "/api/v1/tasks:delete", act_on_all<task_verb::remove>);
   add("GET", "/api/v1/tasks/:id", show_task);
   add("DELETE", "/api/v1/tasks/:id", act<task_verb::remove>);
-  add("GET", "/api/v1/tasks/:id/output", show_output);
   add("POST", "/api/v1/tasks/:id/cancel", act<task_verb::cancel>);
   add("POST", "/api/v1/tasks/:id/signal", act<task_verb::signal>);
   add("POST", "/api/v1/tasks/:id/retry", act<task_verb::retry>);

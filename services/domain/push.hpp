@@ -49,6 +49,10 @@ struct push_reply {
   bool accepted = false;
   /// Set when the push was refused.
   std::optional<error> failure;
+  /// The state in which an accepted task was committed: pending, delayed or running.
+  std::optional<task_state> state = std::nullopt;
+  /// With `failure`: it is this channel alone that takes nothing now; pushes to others may be accepted.
+  bool channel_only = false;
 };
 
 /// Called exactly once, with one reply per item in the same order, from any thread. Must not block.

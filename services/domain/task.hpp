@@ -110,6 +110,9 @@ struct task {
   uint32_t recoveries = 0;
   /// The attempts before the last retry by a person; they do not count against `max_attempts`.
   uint32_t attempts_before = 0;
+  /// Names the launcher that was there when the running or last attempt was leased (process_runner); 0:
+  /// nobody knows which.
+  uint64_t launcher_id = 0;
   /// Place in the order of acceptance, given by the store when the task is inserted; 0 before.
   uint64_t sequence = 0;
   wall_time_ms created_at_ms = 0;

@@ -27,6 +27,14 @@ constexpr size_t idle_input_max = 1'024;
 
 const std::vector<http_header> no_headers;
 
+/// Whether the path is one of `bases` or stands below one; "/" stands for itself alone.
+bool is_at_or_below(std::string_view path, const std::vector<std::string>& bases) {
+  return std::any_of(bases.begin(), bases.end(), [&](const std::string& base) {
+    return path == base || (base.size() > 1 && path.size() > base.size() && path[base.size()] == '/' &&
+                            path.substr(0, base.size()) == base);
+  });
+}
+
 } // namespace
 
 int64_t monotonic_now_ms() noexcept {
@@ -101,6 +109,7 @@ bool http_connection::read_head() {
   if (phase_ == phase::idle) {
     is_head_method_ = false;
     is_http_1_0_ = false;
+    legacy_200_ = false;
     // The first request has its deadline from the moment of the connection.
     enter(phase::head, request_count_ == 0 ? deadline_ms() : monotonic_now_ms() + rules_->header_deadline_ms);
   }
@@ -125,6 +134,7 @@ bool http_connection::accept_head(request_head head) {
     refuse(400, target.failure().message);
     return false;
   }
+  legacy_200_ = is_at_or_below(target->path, rules_->legacy_200_paths);
   guard_request asked;
   if (!target->authority.empty())
     asked.host = target->authority;
@@ -151,6 +161,7 @@ bool http_connection::accept_head(request_head head) {
   request_.number = ++request_count_;
   request_.head = std::move(head);
   request_.target = std::move(*target);
+  request_.legacy_200 = legacy_200_;
   if (!request_.head.has_body()) {
     enter(phase::answering, monotonic_now_ms() + rules_->request_timeout_ms);
     return true;
@@ -206,7 +217,7 @@ bool http_connection::read_body() {
 void http_connection::refuse(int status, std::string_view message) {
   counters_->requests_refused.fetch_add(1, std::memory_order_relaxed);
   const auto body = make_envelope(status, message);
-  transmit({rules_->legacy_200 ? 200 : status, envelope_content_type, body, no_headers}, true);
+  transmit({legacy_200_ ? 200 : status, envelope_content_type, body, no_headers}, true);
 }
 
 bool http_connection::answer(uint64_t number, const http_answer& what) {
@@ -373,7 +384,7 @@ void http_connection::expire(int64_t now_ms) {
   case phase::answering: {
     const auto body = make_envelope(504, "no answer within " + std::to_string(rules_->request_timeout_ms) +
                                              " ms; what was asked for may still happen");
-    transmit({rules_->legacy_200 ? 200 : 504, envelope_content_type, body, no_headers},
+    transmit({legacy_200_ ? 200 : 504, envelope_content_type, body, no_headers},
              !keep_alive_ || last_request_);
     break;
   }

@@ -28,6 +28,8 @@ struct accepted_request {
   request_head head;
   request_target target;
   std::string body;
+  /// Its envelopes go out with HTTP status 200.
+  bool legacy_200 = false;
 };
 
 /// What answers a request.
@@ -147,6 +149,7 @@ private:
   /// Of the request being answered.
   bool is_head_method_ = false;
   bool is_http_1_0_ = false;
+  bool legacy_200_ = false;
   bool keep_alive_ = true;
 
   std::string rest_;

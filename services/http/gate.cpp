@@ -173,7 +173,7 @@ void gate::dispatch(const std::shared_ptr<http_connection>& connection, accepted
   routing call;
   call.connection = &connection;
   call.request = &request;
-  call.responder = http_responder(connection, request.number);
+  call.responder = http_responder(connection, request.number, request.legacy_200);
   const auto responder = call.responder;
   routing_ = &call;
   try {

@@ -12,9 +12,10 @@ namespace task_runner {
 /// What all copies of a responder share.
 class http_responder::exchange {
 public:
-  exchange(std::shared_ptr<http_connection> connection, uint64_t number)
+  exchange(std::shared_ptr<http_connection> connection, uint64_t number, bool legacy_200)
       : connection_(std::move(connection))
-      , number_(number) {}
+      , number_(number)
+      , legacy_200_(legacy_200) {}
   exchange(const exchange&) = delete;
   exchange& operator=(const exchange&) = delete;
 
@@ -23,7 +24,7 @@ public:
       return;
     const auto body =
         make_envelope(500, "the request was given up without an answer; the daemon's log may say why");
-    if (answer({connection_->rules().legacy_200 ? 200 : 500, envelope_content_type, body, {}}))
+    if (answer({legacy_200_ ? 200 : 500, envelope_content_type, body, {}}))
       log_event(log_level::warning, "HTTP request given up without an answer");
   }
 
@@ -34,16 +35,18 @@ public:
   }
 
   bool answered() const noexcept { return answered_.load(std::memory_order_acquire); }
-  bool is_legacy() const noexcept { return connection_->rules().legacy_200; }
+  bool is_legacy() const noexcept { return legacy_200_; }
 
 private:
   const std::shared_ptr<http_connection> connection_;
   const uint64_t number_;
+  const bool legacy_200_;
   std::atomic<bool> answered_{false};
 };
 
-http_responder::http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number)
-    : exchange_(std::make_shared<exchange>(std::move(connection), request_number)) {}
+http_responder::http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number,
+                               bool legacy_200)
+    : exchange_(std::make_shared<exchange>(std::move(connection), request_number, legacy_200)) {}
 
 bool http_responder::send(int status, std::string_view content_type, std::string_view body,
                           const std::vector<http_header>& extra_headers) const {

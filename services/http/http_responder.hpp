@@ -21,7 +21,8 @@ class http_responder {
 public:
   /// Answers nothing; to be assigned to.
   http_responder() = default;
-  http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number);
+  /// `legacy_200`: envelopes go out with HTTP status 200, whatever their status_code.
+  http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number, bool legacy_200);
 
   /// Sends an answer as it is. `status` is 200 to 599; `content_type` may be empty when `body` is.
   /// Content-Length, Date, Connection and, with 429 and 503, Retry-After are added; extra headers with line
@@ -30,8 +31,8 @@ public:
   bool send(int status, std::string_view content_type, std::string_view body,
             const std::vector<http_header>& extra_headers = {}) const;
 
-  /// Sends the envelope (see make_envelope). Under legacy-200 the HTTP status is 200, whatever `status_code`
-  /// says.
+  /// Sends the envelope (see make_envelope). On a path for which legacy-200 is set the HTTP status is 200,
+  /// whatever `status_code` says.
   bool send_envelope(int status_code, std::string_view message, std::string_view data_json = "null",
                      std::string_view members_json = {}, std::vector<http_header> extra_headers = {}) const;
 

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace task_runner {
 
@@ -19,7 +21,7 @@ struct http_rules {
   int64_t request_timeout_ms = 0;
   int64_t idle_timeout_ms = 0;
   uint32_t connections_max = 0;
-  bool legacy_200 = false;
+  std::vector<std::string> legacy_200_paths;
   guard_policy guard;
 };
 

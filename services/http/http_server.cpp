@@ -179,7 +179,7 @@ private:
     rules->request_timeout_ms = options_.request_timeout_ms;
     rules->idle_timeout_ms = options_.idle_timeout_ms;
     rules->connections_max = connections_that_fit(options_.connections_max);
-    rules->legacy_200 = options_.legacy_200;
+    rules->legacy_200_paths = options_.legacy_200_paths;
     rules->guard.allow_hosts = options_.allow_hosts;
     // Whoever binds to an address or name on purpose is reached under it.
     if (!is_wildcard_address(options_.host))

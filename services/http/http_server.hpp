@@ -42,8 +42,9 @@ struct http_server_options {
   /// Connections beyond it are answered 503 and closed. Lowered at the start to what the limit on open files
   /// leaves room for.
   uint32_t connections_max = 8'192;
-  /// Envelopes are sent with HTTP status 200, whatever their status_code.
-  bool legacy_200 = false;
+  /// On these paths, and below them ("/a" stands for "/a" and "/a/b"; "/" for itself alone), envelopes are
+  /// sent with HTTP status 200, whatever their status_code. What is refused before a path is known is not.
+  std::vector<std::string> legacy_200_paths;
 };
 
 /// A server. route() and start() belong to one thread; stop() and the questions are thread-safe, but stop()

@@ -371,6 +371,14 @@ void cgroup_pool::discard(const std::string& slot) {
   release(slot);
 }
 
+void cgroup_pool::discard_idle() {
+  for (auto* list : {&empty_, &occupied_}) {
+    spent_.insert(spent_.end(), list->begin(), list->end());
+    list->clear();
+  }
+  remove_spent();
+}
+
 owned_descriptor cgroup_pool::open_for_child(const std::string& slot) const {
   const std::string below = below_root(slot);
   if (below.empty())
@@ -385,7 +393,9 @@ bool cgroup_pool::is_populated(const std::string& slot) const {
   if (below.empty())
     return false;
   const std::optional<std::string> events = read_all(root_.get(), below + "/cgroup.events");
-  return events && events->find("populated 1") != std::string::npos;
+  if (!events)
+    return errno != ENOENT && errno != ENODEV;
+  return events->find("populated 1") != std::string::npos;
 }
 
 std::vector<int> cgroup_pool::processes(const std::string& slot) const {

@@ -42,6 +42,8 @@ public:
   void release(const std::string& slot);
   /// The slot turned out to be unusable; it is not handed out again.
   void discard(const std::string& slot);
+  /// None of the slots that are not in use is handed out again.
+  void discard_idle();
 
   /// Whether children are made inside of a cgroup (CLONE_INTO_CGROUP); else they enter it by themselves.
   bool clones_into() const noexcept { return clones_into_; }
@@ -49,7 +51,7 @@ public:
   /// gone.
   owned_descriptor open_for_child(const std::string& slot) const;
 
-  /// Whether processes live in the slot or below it. False when it is gone.
+  /// Whether processes live in the slot or below it. False when it is gone; true when nobody can say.
   bool is_populated(const std::string& slot) const;
   /// Every process in the slot and below it; those that have ended are not among them.
   std::vector<int> processes(const std::string& slot) const;

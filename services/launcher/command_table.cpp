@@ -75,7 +75,9 @@ void command_table::signal(const attempt_key& key, int number) {
     found->second.early_signal = number;
     return;
   }
-  const child_entry& child = children_.at(found->second.child);
+  child_entry& child = children_.at(found->second.child);
+  // Should it be killed before it began, this may be why.
+  child.again.reset();
   // The leader has not been reaped, so the number still names its group. A leader that has not made its
   // session yet, or that moved to another group of its own accord, is reached by its pidfd.
   if (!child.exited && ::kill(-child.pid, number) != 0 && errno == ESRCH)
@@ -107,6 +109,8 @@ void command_table::unwatch(owned_descriptor& descriptor) {
 }
 
 void command_table::work(steady_ms now) {
+  if (!unborn_.empty())
+    see_who_began();
   while (!wake_ups_.empty() && wake_ups_.begin()->first <= now)
     on_wake_up(wake_ups_.begin()->second, now);
   if (!asked_.empty())
@@ -196,8 +200,10 @@ void command_table::collect_exit(uint64_t number, child_entry& child) {
   } else {
     child.how = {outcome_kind::signalled, info.si_status, {}};
   }
+  bool never_began = false;
   if (child.failure != nullptr) {
-    if (*child.failure != 0)
+    never_began = *child.failure == child_not_begun;
+    if (*child.failure != 0 && !never_began)
       child.how = {outcome_kind::spawn_failed, 0, explain_failure(child.context, *child.failure)};
     failures_.release(child.failure);
     child.failure = nullptr;
@@ -205,16 +211,20 @@ void command_table::collect_exit(uint64_t number, child_entry& child) {
   child.exited = true;
   child_of_pid_.erase(child.pid);
   unwatch(child.process);
+  if (start_again(number, child, never_began))
+    return;
   if (child.lingering) {
     // It could not be killed and was reported; now it is gone all the same.
     if (!child.output)
       forget_child(number);
     return;
   }
-  child.ended_at_ms = system_now_ms();
+  note_end(child);
   // Signals were sent before it ended: whatever it made of them, it is what was asked for. A command that
   // never came to be executed failed before.
   const known_entry& entry = known_.at(child.key);
+  if (never_began && child.asked)
+    child.how = {*child.asked, 0, {}};
   if (entry.stopping && child.how.kind != outcome_kind::spawn_failed)
     child.how = {*entry.stopping, 0, {}};
   if (stopper_.holds(number))

@@ -129,6 +129,9 @@ public:
 
   std::vector<std::string> listing() const;
 
+  /// How the starts that wait fare.
+  pong_message answer_ping(steady_ms now) const;
+
   /// Nothing waits, runs or lingers. Ended attempts do not count: the journal has them.
   bool is_idle() const noexcept { return waiting_.empty() && children_.empty(); }
 
@@ -146,6 +149,13 @@ private:
     uint64_t ticket = 0;
     /// A signal that came while the attempt waited; 0 for none.
     int early_signal = 0;
+  };
+
+  struct waiting_start {
+    attempt_start request;
+    uint64_t ticket = 0;
+    /// How often its child was killed before it began.
+    int stillbirths = 0;
   };
 
   struct child_entry {
@@ -172,13 +182,10 @@ private:
     wall_time_ms ended_at_ms = 0;
     uint32_t survivors = 0;
     bool exited = false;
+    /// Its start once more, for as long as it may have been killed before it began; null where it cannot.
+    std::unique_ptr<waiting_start> again;
     /// The outcome has been reported; only its pipe is still open, or the process could not be killed.
     bool lingering = false;
-  };
-
-  struct waiting_start {
-    attempt_start request;
-    uint64_t ticket = 0;
   };
 
   /// A start with everything that can be made ready before it is journalled.
@@ -207,12 +214,14 @@ private:
   void end_lost_trees(std::vector<journalled_attempt>& lost);
   void start_waiting(steady_ms now);
   start_step prepare(waiting_start& waiting, prepared_start& prepared, steady_ms now);
+  /// Finds the start a cgroup, or none where none can be had; false while resources are short (errno).
+  bool enter_cgroup_for(prepared_start& prepared);
   start_step launch(prepared_start& prepared, steady_ms now);
   spawned_child spawn_prepared(prepared_start& prepared);
   void watch_child(prepared_start& prepared, spawned_child spawned, uint64_t began_ms);
   /// Gives back what a prepared start holds.
   void abandon(prepared_start& prepared);
-  bool still_waits_for(const std::string& reason, steady_ms now);
+  start_step wait_for_resources(const std::string& reason, steady_ms now);
   void wake_at(uint64_t number, child_entry& child, steady_ms at);
   void on_wake_up(uint64_t number, steady_ms now);
   void ask_stop(uint64_t number, outcome_kind reason, int64_t grace_ms, steady_ms now);
@@ -226,6 +235,13 @@ private:
   /// Reads once; false when nothing is left for now or the pipe has ended.
   bool read_once(child_entry& child);
   void collect_exit(uint64_t number, child_entry& child);
+  /// Lets go of what would be needed to start children again that have begun by now.
+  void see_who_began();
+  /// Whether the child was killed before it began, by nobody's wish that we know of; then it is as if it had
+  /// never been made, and its start waits once more.
+  bool start_again(uint64_t number, child_entry& child, bool never_began);
+  /// Stamps the end, and moves the start along where the wall clock was set in between.
+  void note_end(child_entry& child);
   void report_end(child_entry& child);
   void fail_start(const attempt_key& key, const std::string& reason);
   void end_attempt(known_entry& entry, attempt_ended end);
@@ -252,14 +268,17 @@ private:
   /// Deadlines of children, the soonest first.
   std::set<std::pair<steady_ms, uint64_t>> wake_ups_;
   std::set<uint64_t> lingering_;
+  /// Children that had not begun when they were last looked at.
+  std::vector<uint64_t> unborn_;
   /// Children whose end was asked for since the last work().
   std::vector<uint64_t> asked_;
   packet_batch events_{packet_batch::kind::events};
   uint64_t next_number_ = 1;
   int spared_child_ = 0;
-  /// While resources are short: when to try again, and since when.
+  /// While resources are short: when to try again, since when, and what is short.
   steady_ms shortage_retry_at_ = 0;
   steady_ms shortage_since_ = 0;
+  std::string shortage_;
   std::vector<char> buffer_;
 };
 

@@ -5,8 +5,10 @@
 #include "services/launcher/command_table.hpp"
 #include "services/launcher/packet_socket.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <sys/epoll.h>
@@ -16,12 +18,18 @@ namespace {
 
 /// Starts in one turn of the loop. Each takes a few tenths of a millisecond; between turns output is read.
 constexpr size_t starts_per_turn = 8;
-/// While processes, memory or descriptors are short, starts are tried again this often, and given up after
-/// that.
+/// While processes, memory or descriptors are short, starts are tried again this often, for as long as that
+/// lasts: nothing is wrong with these commands, and an attempt that failed for it would be spent for nothing.
+/// What waits can be stopped, and is bounded by the workers of the channels.
 constexpr steady_ms shortage_retry_ms = 100;
-constexpr steady_ms shortage_wait_max_ms = 60'000;
+/// Children of one start that were killed before they began, until it does without a cgroup.
+constexpr int stillbirths_max = 2;
+/// Cgroups that are tried for one start.
+constexpr int cgroup_tries = 3;
 /// As much of a program's name as messages show.
 constexpr size_t program_name_length_max = 512;
+/// The wall clock is steered by less than this; more means that it was set.
+constexpr int64_t steering_max_ms = 1'000;
 
 uint64_t milliseconds_since_boot() noexcept {
   timespec now{};
@@ -36,6 +44,7 @@ void command_table::start_waiting(steady_ms now) {
     return;
   std::vector<prepared_start> batch;
   bool is_short = false;
+  bool any_started = false;
   while (!is_short && batch.size() < starts_per_turn && !waiting_.empty() &&
          running_count() + batch.size() < setting_.running_max) {
     const auto found = known_.find(waiting_.front().request.key);
@@ -62,7 +71,9 @@ void command_table::start_waiting(steady_ms now) {
   if (!batch.empty())
     flush_journal();
   for (auto one = batch.begin(); one != batch.end(); ++one) {
-    if (launch(*one, now) != start_step::short_of_resources)
+    const start_step step = launch(*one, now);
+    any_started = any_started || step == start_step::ready;
+    if (step != start_step::short_of_resources)
       continue;
     // Back to where they were, in their order.
     is_short = true;
@@ -75,17 +86,53 @@ void command_table::start_waiting(steady_ms now) {
   }
   if (is_short) {
     shortage_retry_at_ = now + shortage_retry_ms;
-  } else if (!batch.empty()) {
+    // What goes on, however slowly, is not held up.
+    if (any_started)
+      shortage_since_ = now;
+  } else if (!batch.empty() || waiting_.empty()) {
     shortage_retry_at_ = 0;
     shortage_since_ = 0;
+    shortage_.clear();
   }
 }
 
-bool command_table::still_waits_for(const std::string& reason, steady_ms now) {
+command_table::start_step command_table::wait_for_resources(const std::string& reason, steady_ms now) {
   log_.write_once("starts wait for resources: " + reason);
   if (shortage_since_ == 0)
     shortage_since_ = now;
-  return now - shortage_since_ < shortage_wait_max_ms;
+  shortage_ = reason;
+  return start_step::short_of_resources;
+}
+
+pong_message command_table::answer_ping(steady_ms now) const {
+  pong_message pong;
+  pong.waiting = static_cast<uint32_t>(waiting_.size());
+  // Where as many run as may run, that is what the others wait for.
+  if (shortage_since_ == 0 || waiting_.empty() || running_count() >= setting_.running_max)
+    return pong;
+  pong.shortage = shortage_;
+  pong.shortage_ms = static_cast<uint64_t>(now - shortage_since_);
+  return pong;
+}
+
+bool command_table::enter_cgroup_for(prepared_start& prepared) {
+  for (int tries = 0; tries < cgroup_tries; ++tries) {
+    prepared.slot = cgroups_->acquire();
+    if (prepared.slot.empty())
+      break;
+    errno = 0;
+    prepared.cgroup = cgroups_->open_for_child(prepared.slot);
+    if (prepared.cgroup)
+      return true;
+    if (is_shortage(errno))
+      return false;
+    // Somebody has removed it, and others may have gone with it.
+    cgroups_->discard(prepared.slot);
+    cgroups_->discard_idle();
+    prepared.slot.clear();
+  }
+  log_.write_once(std::string("an attempt does without a cgroup: ") + std::strerror(errno));
+  return true;
 }
 
 command_table::start_step command_table::prepare(waiting_start& waiting, prepared_start& prepared,
@@ -100,6 +147,8 @@ command_table::start_step command_table::prepare(waiting_start& waiting, prepare
     return refuse("there is nothing to run: neither a command line nor an argv");
   if (surroundings.user) {
     result<user_identity> user = users_.find(*surroundings.user);
+    if (!user && user.failure().code == error_code::overloaded)
+      return wait_for_resources(user.failure().message, now);
     if (!user)
       return refuse(user.failure().message);
     prepared.user = std::move(*user);
@@ -115,24 +164,17 @@ command_table::start_step command_table::prepare(waiting_start& waiting, prepare
   if (surroundings.input) {
     result<owned_descriptor> input = make_memfd("tr-stdin", *surroundings.input);
     if (!input)
-      return still_waits_for(input.failure().message, now)
-                 ? start_step::short_of_resources
-                 : refuse("cannot keep the command's input: " + input.failure().message);
+      return wait_for_resources(input.failure().message, now);
     prepared.input = std::move(*input);
   }
   prepared.failure = failures_.acquire();
   if (prepared.failure == nullptr)
-    return refuse("the launcher could not get memory to share with its children");
+    return wait_for_resources("memory to share with children", now);
   prepared.tag = tags_.next();
-  if (cgroups_) {
-    prepared.slot = cgroups_->acquire();
-    if (!prepared.slot.empty())
-      prepared.cgroup = cgroups_->open_for_child(prepared.slot);
-    if (!prepared.cgroup) {
-      log_.write_once(std::string("an attempt does without a cgroup: ") + std::strerror(errno));
-      cgroups_->discard(prepared.slot);
-      prepared.slot.clear();
-    }
+  if (cgroups_ && waiting.stillbirths < stillbirths_max && !enter_cgroup_for(prepared)) {
+    const std::string reason = std::string("cannot open a cgroup: ") + std::strerror(errno);
+    abandon(prepared);
+    return wait_for_resources(reason, now);
   }
   prepared.started_at_ms = system_now_ms();
 
@@ -193,8 +235,8 @@ command_table::start_step command_table::launch(prepared_start& prepared, steady
     watch_child(prepared, std::move(spawned), began_ms);
     return start_step::ready;
   }
-  if (spawned.out_of_resources && still_waits_for(spawned.error, now))
-    return start_step::short_of_resources;
+  if (spawned.out_of_resources)
+    return wait_for_resources(spawned.error, now);
   abandon(prepared);
   fail_start(wanted.key, spawned.error);
   return start_step::failed;
@@ -236,8 +278,59 @@ void command_table::watch_child(prepared_start& prepared, spawned_child spawned,
   started.slot = entry.slot;
   journal_->started(started);
   events_.add(any_event(attempt_started{wanted.key, wanted.channel, child.pid, prepared.started_at_ms}));
+  if (!child.slot.empty()) {
+    child.again = std::make_unique<waiting_start>(std::move(prepared.waiting));
+    unborn_.push_back(number);
+  }
   if (entry.early_signal != 0)
-    signal(wanted.key, entry.early_signal);
+    signal(entry.attempt.key, entry.early_signal);
+}
+
+void command_table::see_who_began() {
+  const auto has_begun = [this](uint64_t number) {
+    const auto found = children_.find(number);
+    if (found == children_.end() || !found->second.again)
+      return true;
+    child_entry& child = found->second;
+    if (child.failure != nullptr && *child.failure == child_not_begun)
+      return false;
+    child.again.reset();
+    return true;
+  };
+  unborn_.erase(std::remove_if(unborn_.begin(), unborn_.end(), has_begun), unborn_.end());
+}
+
+bool command_table::start_again(uint64_t number, child_entry& child, bool never_began) {
+  if (!never_began || !child.again)
+    return false;
+  known_entry& entry = known_.at(child.key);
+  if (child.asked || entry.stopping)
+    return false;
+  // Some kernels (cgroup_pool::kill) kill what is made in a cgroup that somebody has killed before; then the
+  // others that are at hand may be of no use either.
+  log_.write("a command was killed before it began, in " + child.slot + ": it is started again in another");
+  cgroups_->discard(child.slot);
+  cgroups_->discard_idle();
+  entry.child = 0;
+  entry.attempt.pid = 0;
+  entry.attempt.started_at_ms = 0;
+  entry.slot.clear();
+  entry.ticket = child.again->ticket;
+  ++child.again->stillbirths;
+  waiting_.push_front(std::move(*child.again));
+  unwatch(child.output);
+  forget_child(number);
+  return true;
+}
+
+void command_table::note_end(child_entry& child) {
+  child.ended_at_ms = system_now_ms();
+  known_entry& entry = known_.at(child.key);
+  const auto lasted_ms = static_cast<int64_t>(milliseconds_since_boot() - entry.process_began_ms);
+  const wall_time_ms started_at_ms = child.ended_at_ms - lasted_ms;
+  // Otherwise a command could have ended before it started, or have run for a day.
+  if (std::abs(started_at_ms - entry.attempt.started_at_ms) > steering_max_ms)
+    entry.attempt.started_at_ms = started_at_ms;
 }
 
 void command_table::fail_start(const attempt_key& key, const std::string& reason) {

@@ -200,7 +200,7 @@ void command_table::finish_stop(uint64_t number, uint32_t survivors) {
   // Killed, and yet there: it hangs in the kernel. It is reaped whenever it comes out.
   child_entry& child = still->second;
   child.how.kind = known_.at(child.key).stopping.value_or(outcome_kind::lost);
-  child.ended_at_ms = system_now_ms();
+  note_end(child);
   report_end(child);
   linger(number, child);
 }

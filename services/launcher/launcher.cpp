@@ -8,6 +8,7 @@
 #include "services/launcher/launcher_server.hpp"
 #include "services/launcher/packet_socket.hpp"
 #include "services/launcher/program_change.hpp"
+#include "services/launcher/state_claim.hpp"
 
 #include <algorithm>
 #include <array>
@@ -19,11 +20,8 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <optional>
-#include <poll.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,15 +30,6 @@ namespace task_runner {
 namespace {
 
 using launcher::owned_descriptor;
-
-constexpr const char* pid_file_name = "launcher.pid";
-/// A launcher that is just leaving, or that died in the middle of a spawn, holds the lock a moment longer.
-constexpr int lock_tries = 20;
-constexpr int lock_pause_ms = 10;
-
-error failure_of(error_code code, const std::string& what) {
-  return {code, what + ": " + std::strerror(errno)};
-}
 
 /// Whoever wants to end the launcher uses KILL; everything else is meant for the daemon, or is answered by an
 /// error of the call that caused it (PIPE, XFSZ). Blocked, not ignored: a child that is just being made must
@@ -64,34 +53,6 @@ void shed_inheritance() noexcept {
   for (int number = 1; number <= SIGRTMAX; ++number)
     ::syscall(SYS_rt_sigaction, number, standard.data(), nullptr, kernel_signal_set_size);
   block_signals();
-}
-
-/// Locks launcher.pid and writes our pid into it.
-result<owned_descriptor> lock_state(int state_dir) {
-  for (int round = 0; round < lock_tries; ++round) {
-    owned_descriptor file(
-        ::openat(state_dir, pid_file_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!file)
-      return failure_of(error_code::unavailable, "cannot open launcher.pid");
-    if (::flock(file.get(), LOCK_EX | LOCK_NB) == 0) {
-      // The launcher before us removes the file before it lets go of the lock: ours must be the one in place.
-      struct stat locked {};
-      struct stat in_place {};
-      if (::fstat(file.get(), &locked) != 0 ||
-          ::fstatat(state_dir, pid_file_name, &in_place, AT_SYMLINK_NOFOLLOW) != 0 ||
-          locked.st_ino != in_place.st_ino || locked.st_dev != in_place.st_dev)
-        continue;
-      const std::string text = std::to_string(::getpid()) + "\n";
-      if (::ftruncate(file.get(), 0) != 0 ||
-          ::pwrite(file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-        return failure_of(error_code::unavailable, "cannot write launcher.pid");
-      return file;
-    }
-    if (errno != EWOULDBLOCK && errno != EINTR)
-      return failure_of(error_code::unavailable, "cannot lock launcher.pid");
-    ::poll(nullptr, 0, lock_pause_ms);
-  }
-  return error{error_code::conflict, "another launcher holds this state directory (see launcher.pid)"};
 }
 
 /// Raises the soft limit of descriptors to the hard one; returns what it was, for the commands.
@@ -130,7 +91,7 @@ int serve(const launcher_options& options, owned_descriptor ready) {
     report(ready, "1" + state_dir.failure().message);
     return 1;
   }
-  result<owned_descriptor> lock = lock_state(state_dir->get());
+  result<owned_descriptor> lock = launcher::claim_directory(state_dir->get());
   if (!lock) {
     const int code = lock.failure().code == error_code::conflict ? 2 : 1;
     report(ready, std::to_string(code) + lock.failure().message);
@@ -144,7 +105,7 @@ int serve(const launcher_options& options, owned_descriptor ready) {
   result<std::unique_ptr<launcher::launcher_server>> server = launcher::launcher_server::open(
       {std::move(*state_dir), std::move(*lock)}, options, command_descriptors);
   if (!server) {
-    ::unlinkat(directory, pid_file_name, 0);
+    ::unlinkat(directory, launcher::pid_file_name, 0);
     report(ready, "1" + server.failure().message);
     return 1;
   }

@@ -34,6 +34,12 @@ struct launcher_client_options {
   size_t queue_max = 16'384;
   /// How long start_service() waits for the listing, milliseconds.
   int start_wait_ms = 5'000;
+  /// From one answer of the launcher to the next question whether it works, milliseconds.
+  int ping_pause_ms = 5'000;
+  /// A launcher that has said nothing for this long after it was asked counts as hanging, milliseconds.
+  int silence_max_ms = 10'000;
+  /// Starts that wait for processes, memory or descriptors for this long are told of, milliseconds.
+  int shortage_max_ms = 10'000;
 };
 
 /// What `/status` tells of the launcher.
@@ -59,6 +65,14 @@ struct launcher_health {
   size_t queued = 0;
   /// The failure that keeps the launcher from being connected, in a sentence; empty while it is connected.
   std::string last_error;
+  /// What keeps the launcher that is connected from its work, in a sentence: it does not answer, or starts
+  /// wait for resources. Empty when nothing does.
+  std::string trouble;
+
+  /// Whether commands can be started.
+  bool healthy() const { return connected && trouble.empty(); }
+  /// Why they cannot, in a sentence; empty when they can.
+  std::string reason() const;
 };
 
 /// Talks to the launcher of one state directory from a thread of its own, "tr-launch-io". Thread-safe; no
@@ -66,6 +80,9 @@ struct launcher_health {
 ///
 /// When the launcher dies, a new one is started at once (then with backoff), and every attempt that it does
 /// not know any more ends as `lost`. Requests made meanwhile wait in the queue.
+///
+/// A launcher that is connected is asked every few seconds whether it works. One that hangs, or that somebody
+/// has stopped, is reported and left alone: its commands run on, and it may answer again.
 ///
 /// A launcher that runs another program than `program` is asked, once, to go over to that; whatever comes of
 /// it, no attempt and no request is lost, and it counts neither as a death nor as a restart.
@@ -94,6 +111,7 @@ public:
   result<void> stop(const attempt_key& key, int64_t grace_ms) override;
   void settled(const attempt_key& key) override;
   std::vector<known_attempt> known_attempts(const std::string& channel) const override;
+  uint64_t launcher_id() const override;
 
   launcher_health health() const;
 
@@ -136,8 +154,15 @@ private:
   void ask_for_upgrade();
   void take_upgrade_failure(const std::string& reason);
   void send_orders();
-  void refuse_start(const attempt_start& start, const std::string& reason);
+  /// Puts orders that were not sent back where they were.
+  void put_back(std::vector<order> batch);
   void end_dropped();
+  /// Asks the launcher whether it works when that is due, and tells of it when it does not answer. `heard`:
+  /// something of it has come just now.
+  void ask_for_life(clock::time_point now, bool heard);
+  void take_pong(const launcher::pong_message& pong);
+  /// What /status and the log say of a launcher that is connected; empty: all is well again.
+  void tell_trouble(const std::string& kind, const std::string& trouble);
   void receive_packets();
   void take_message(launcher::any_message message);
   void take_listing();
@@ -163,7 +188,11 @@ private:
   /// Attempts that were stopped in the queue and whose end has not been told yet.
   std::vector<attempt_key> dropped_;
   size_t live_ = 0;
+  /// The launcher of the last listing.
+  uint64_t launcher_id_ = 0;
   launcher_health health_;
+  /// The process at the other end of the last connection, whether it has answered or not.
+  int peer_ = 0;
   bool ready_once_ = false;
   bool stopping_ = false;
 
@@ -178,6 +207,19 @@ private:
   bool ready_ = false;
   /// The socket took no more; wait until it does.
   bool blocked_ = false;
+  /// Orders wait until then: this process had no descriptor or memory left for one.
+  clock::time_point send_at_{};
+  /// Both speak this version.
+  uint16_t version_ = 0;
+  /// When the launcher is asked next whether it works.
+  clock::time_point ping_at_{};
+  /// It was asked and has not answered; silent since then, or since its last word.
+  bool ping_open_ = false;
+  clock::time_point silent_since_{};
+  /// The socket took no more when it was to be asked.
+  bool ping_unsent_ = false;
+  /// What was told last of its trouble: `silence`, `shortage` or nothing.
+  std::string trouble_kind_;
   clock::time_point ready_since_{};
   clock::time_point retry_at_{};
   clock::time_point handshake_until_{};

@@ -3,12 +3,15 @@
 
 #include "services/launcher/command_environment.hpp"
 #include "services/launcher/launcher_start.hpp"
+#include "services/launcher/state_claim.hpp"
+#include "services/launcher/steady_clock.hpp"
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -44,6 +47,32 @@ uint32_t own_file_mask() {
   return usual;
 }
 
+/// Between two tries to reach a launcher that must put its socket back.
+constexpr int socket_pause_ms = 25;
+
+/// Connects to a launcher that lives, as soon as it has put its socket back.
+result<owned_descriptor> connect_when_back(int directory, const std::string& state_dir, int cancel) {
+  const steady_ms until = steady_now_ms() + socket_wait_ms;
+  for (;;) {
+    result<owned_descriptor> socket = connect_in(directory, state_dir);
+    if (socket || socket.failure().code != error_code::not_found)
+      return socket;
+    if (steady_now_ms() >= until)
+      break;
+    pollfd wait{cancel, POLLIN, 0};
+    if (::poll(&wait, 1, socket_pause_ms) > 0)
+      break;
+  }
+  const int pid = claimed_by(state_dir);
+  const std::string who =
+      pid != 0 ? "process " + std::to_string(pid) + " (launcher.pid)" : "another launcher";
+  return error{error_code::conflict,
+               who +
+                   " holds this state directory, but launcher.sock, by which it is reached, is gone and did "
+                   "not come back in time; if it is stopped, let it go on" +
+                   (pid != 0 ? ": kill -CONT " + std::to_string(pid) : std::string())};
+}
+
 } // namespace
 
 result<std::unique_ptr<launcher_link>> launcher_link::open(const launcher_place& place, link_purpose purpose,
@@ -54,12 +83,11 @@ result<std::unique_ptr<launcher_link>> launcher_link::open(const launcher_place&
   result<owned_descriptor> socket = connect_in(directory->get(), place.state_dir);
   if (!socket && socket.failure().code == error_code::not_found) {
     const result<void> started = start_launcher(place.binary, place.state_dir, place.arguments, cancel);
-    // Another one holding the directory may just have become ready: then the connection succeeds.
     if (!started && started.failure().code != error_code::conflict)
       return started.failure();
-    socket = connect_in(directory->get(), place.state_dir);
-    if (!socket && !started)
-      return started.failure();
+    // Another one that holds the directory has just become ready, or has lost its socket.
+    socket = started ? connect_in(directory->get(), place.state_dir)
+                     : connect_when_back(directory->get(), place.state_dir, cancel);
   }
   if (!socket)
     return socket.failure();
@@ -69,7 +97,7 @@ result<std::unique_ptr<launcher_link>> launcher_link::open(const launcher_place&
   socklen_t length = sizeof(peer);
   if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 || peer.uid != ::geteuid())
     return error{error_code::unavailable, "launcher.sock belongs to another user"};
-  std::unique_ptr<launcher_link> link(new launcher_link(std::move(*socket)));
+  std::unique_ptr<launcher_link> link(new launcher_link(std::move(*socket), peer.pid));
   const result<void> said =
       purpose == link_purpose::converse ? link->say_hello(place.identity) : link->send_upgrade(place.program);
   if (!said)
@@ -106,6 +134,10 @@ result<void> launcher_link::send_upgrade(const std::string& program) {
       packet_status::done)
     return error{error_code::unavailable, "the launcher takes no packet"};
   return {};
+}
+
+packet_status launcher_link::send_ping() {
+  return send_packet(socket_.get(), encode(ping_message{}));
 }
 
 packet_status launcher_link::send(std::string_view packet) {

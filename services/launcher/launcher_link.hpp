@@ -35,6 +35,10 @@ struct launcher_place {
   program_identity identity;
 };
 
+/// How long a launcher that lives may take to put back a launcher.sock that somebody has removed,
+/// milliseconds; it looks after it every place_look_ms.
+constexpr int socket_wait_ms = 2'500;
+
 /// What a connection is for.
 enum class link_purpose : uint8_t {
   /// Hello and introduction are said; requests may follow the welcome.
@@ -47,17 +51,22 @@ enum class link_purpose : uint8_t {
 /// A connection to a launcher. Not thread-safe.
 class launcher_link {
 public:
-  /// Connects to the launcher of the directory, after starting one when there is none. May take up to
-  /// launcher_start_wait_ms; gives up early when `cancel` becomes readable.
+  /// Connects to the launcher of the directory, after starting one when there is none. Where one lives whose
+  /// launcher.sock is gone, waits for that to come back. May take up to launcher_start_wait_ms and
+  /// socket_wait_ms; gives up early when `cancel` becomes readable.
   static result<std::unique_ptr<launcher_link>> open(const launcher_place& place, link_purpose purpose,
                                                      int cancel);
 
   int descriptor() const noexcept { return socket_.get(); }
+  /// The process at the other end; 0 when the kernel does not say.
+  int peer() const noexcept { return peer_; }
 
   /// Sends one packet of requests. `again`: nothing was sent, wait until the socket takes more.
   packet_status send(std::string_view packet);
   /// Sends one start that is too large for a packet, in a memfd. An error when no memfd can be had.
   result<packet_status> send_large(const attempt_start& start);
+  /// Asks whether the launcher works; only where the version of its welcome has that.
+  packet_status send_ping();
   /// Asks the launcher to go over to this program.
   result<void> send_upgrade(const std::string& program);
 
@@ -65,11 +74,13 @@ public:
   packet_status receive(any_message& into);
 
 private:
-  explicit launcher_link(owned_descriptor socket)
-      : socket_(std::move(socket)) {}
+  launcher_link(owned_descriptor socket, int peer)
+      : socket_(std::move(socket))
+      , peer_(peer) {}
   result<void> say_hello(const program_identity& program);
 
   owned_descriptor socket_;
+  int peer_ = 0;
   std::string packet_;
 };
 

@@ -1,5 +1,6 @@
 // The launcher's loop: one epoll over the socket, the daemon's connection, pipes and processes, and no thread
-// beside it. It sleeps until something happens; there are no periodic wake-ups.
+// beside it. It sleeps until something happens; only while no daemon is connected it looks once a second
+// whether the next one will find it.
 #pragma once
 
 #include "services/domain/result.hpp"
@@ -8,6 +9,7 @@
 #include "services/launcher/launcher.hpp"
 #include "services/launcher/launcher_log.hpp"
 #include "services/launcher/program_change.hpp"
+#include "services/launcher/state_claim.hpp"
 
 #include <deque>
 #include <map>
@@ -24,6 +26,12 @@ constexpr steady_ms hello_wait_ms = 5'000;
 /// Most bytes waiting for a daemon that does not read. At the bound the connection is closed: a daemon that
 /// comes back gets a fresh listing, so nothing is lost.
 constexpr size_t outbox_bytes_max = 33'554'432;
+
+/// While no daemon is connected, launcher.pid and launcher.sock are looked after this often.
+constexpr steady_ms place_look_ms = 1'000;
+
+/// While no descriptor is left for a connection, the next try to accept one comes after this.
+constexpr steady_ms accept_pause_ms = 100;
 
 /// How long a new program may take to say whether it understands the handover.
 constexpr steady_ms probe_wait_ms = 3'000;
@@ -75,6 +83,8 @@ private:
 
   int timeout_ms(steady_ms now) const noexcept;
   void accept_connections();
+  /// Accepts later: a socket that is always ready would keep the loop turning.
+  void pause_accepting(bool pause);
   /// `writable` says that the socket takes more.
   void on_connection(uint64_t number, bool readable, bool writable);
   void receive_from(uint64_t number, int packets_max);
@@ -91,6 +101,10 @@ private:
   void close_connection(uint64_t number);
   void drop_silent_strangers(steady_ms now);
   void look_for_orphans();
+  /// Puts launcher.pid and launcher.sock back when somebody has removed or replaced them: the next daemon
+  /// finds the launcher by these.
+  void stay_reachable(steady_ms now);
+  void listen_again();
 
   // Going over to another program: launcher_server_upgrade.cpp.
   void begin_upgrade(uint64_t number, const std::string& version, std::vector<owned_descriptor>& descriptors);
@@ -106,6 +120,12 @@ private:
   launcher_log log_;
   owned_descriptor epoll_;
   owned_descriptor listener_;
+  /// What launcher.sock was when the listener was bound.
+  entry_identity socket_file_;
+  /// When connections are accepted again; 0: they are.
+  steady_ms accept_at_ = 0;
+  /// When launcher.pid and launcher.sock are looked after next.
+  steady_ms place_look_at_ = 0;
   owned_descriptor child_signal_;
   owned_descriptor null_input_;
   owned_descriptor output_dir_;

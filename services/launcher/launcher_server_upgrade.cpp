@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -151,8 +152,11 @@ result<std::unique_ptr<launcher_server>> launcher_server::resume(handover handed
     set_close_on_exec(descriptor, true);
   server->held_.directory.reset(handed.state_dir);
   server->held_.lock.reset(handed.lock);
+  // Programs before this one locked the file alone; the others have the lock already.
+  ::flock(handed.state_dir, LOCK_EX | LOCK_NB);
   server->log_ = launcher_log(handed.state_dir);
   server->listener_.reset(handed.listener);
+  server->socket_file_ = identify_socket(handed.state_dir);
   server->output_dir_.reset(handed.output_dir);
   server->null_input_.reset(handed.null_input);
   server->command_descriptors_ = handed.command_descriptors;

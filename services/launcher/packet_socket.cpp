@@ -2,6 +2,7 @@
 #include "services/launcher/packet_socket.hpp"
 
 #include "services/launcher/protocol.hpp"
+#include "services/launcher/state_claim.hpp"
 
 #include <array>
 #include <cerrno>
@@ -15,7 +16,6 @@
 namespace task_runner::launcher {
 namespace {
 
-constexpr const char* socket_name = "launcher.sock";
 /// One daemon at a time talks to a launcher; a few more may stand in line while they take over.
 constexpr int listen_backlog = 64;
 
@@ -27,9 +27,9 @@ error failure_of(error_code code, const std::string& what) {
 sockaddr_un address_in(int directory, const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  std::string name = path + "/" + socket_name;
+  std::string name = path + "/" + socket_file_name;
   if (name.size() >= sizeof(address.sun_path))
-    name = "/proc/self/fd/" + std::to_string(directory) + "/" + socket_name;
+    name = "/proc/self/fd/" + std::to_string(directory) + "/" + socket_file_name;
   std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
   return address;
 }
@@ -47,12 +47,12 @@ result<owned_descriptor> listen_in(int directory, const std::string& path) {
   owned_descriptor listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener)
     return failure_of(error_code::unavailable, "cannot make a socket");
-  if (::unlinkat(directory, socket_name, 0) != 0 && errno != ENOENT)
+  if (::unlinkat(directory, socket_file_name, 0) != 0 && errno != ENOENT)
     return failure_of(error_code::unavailable, "cannot remove the old launcher.sock");
   const sockaddr_un address = address_in(directory, path);
   if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
     return failure_of(error_code::unavailable, "cannot bind launcher.sock");
-  if (::fchmodat(directory, socket_name, 0600, 0) != 0 || ::listen(listener.get(), listen_backlog) != 0)
+  if (::fchmodat(directory, socket_file_name, 0600, 0) != 0 || ::listen(listener.get(), listen_backlog) != 0)
     return failure_of(error_code::unavailable, "cannot listen on launcher.sock");
   return listener;
 }

@@ -28,6 +28,8 @@ enum class packet_type : uint16_t {
   introduction = 8,
   upgrade = 9,
   upgrade_failed = 10,
+  ping = 11,
+  pong = 12,
 };
 
 enum class request_kind : uint8_t { start = 1, large_start = 2, signal = 3, settle = 4, stop = 5 };
@@ -38,9 +40,15 @@ error damaged(std::string_view what) {
           "the packet is no message of the launcher's protocol: " + std::string(what)};
 }
 
+/// The version that brought this packet as it is now.
+constexpr uint16_t version_of(packet_type type) noexcept {
+  return type == packet_type::ping || type == packet_type::pong ? protocol_version_ping
+                                                                : protocol_version_min;
+}
+
 void write_header(byte_writer& out, packet_type type) {
   out.number(packet_magic);
-  out.number(protocol_version_max);
+  out.number(version_of(type));
   out.number(static_cast<uint16_t>(type));
 }
 
@@ -181,6 +189,13 @@ std::string encode(const any_message& value) {
   } else if (const auto* failed = std::get_if<upgrade_failed_message>(&value)) {
     write_header(out, packet_type::upgrade_failed);
     out.text(std::string_view(failed->reason).substr(0, reason_length_max));
+  } else if (std::holds_alternative<ping_message>(value)) {
+    write_header(out, packet_type::ping);
+  } else if (const auto* pong = std::get_if<pong_message>(&value)) {
+    write_header(out, packet_type::pong);
+    out.number(pong->waiting);
+    out.text(std::string_view(pong->shortage).substr(0, reason_length_max));
+    out.number(pong->shortage_ms);
   }
   return std::move(out.bytes());
 }
@@ -198,7 +213,7 @@ result<any_message> decode(std::string_view packet) {
   // These are read whatever their version: that is how two strangers find out.
   const bool any_version = type == packet_type::hello || type == packet_type::refused ||
                            type == packet_type::upgrade || type == packet_type::upgrade_failed;
-  if (!any_version && (version < protocol_version_min || version > protocol_version_max))
+  if (!any_version && (version < version_of(type) || version > protocol_version_max))
     return damaged("version " + std::to_string(version) + " is not spoken here");
 
   any_message value;
@@ -260,6 +275,17 @@ result<any_message> decode(std::string_view packet) {
   case packet_type::upgrade_failed:
     value = upgrade_failed_message{std::string(in.text(reason_length_max))};
     break;
+  case packet_type::ping:
+    value = ping_message{};
+    break;
+  case packet_type::pong: {
+    pong_message pong;
+    pong.waiting = in.number<uint32_t>();
+    pong.shortage = std::string(in.text(reason_length_max));
+    pong.shortage_ms = in.number<uint64_t>();
+    value = std::move(pong);
+    break;
+  }
   default:
     return damaged("unknown type " + std::to_string(static_cast<unsigned>(type)));
   }

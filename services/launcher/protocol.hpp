@@ -23,14 +23,19 @@ namespace task_runner::launcher {
 //   daemon: hello (+ descriptors: environment memfd, working directory), introduction
 //   launcher: welcome, listing..., ready          or: refused, and it closes
 //   daemon: requests...     launcher: events...
+//   daemon: ping            launcher: pong        from version 3 on, whenever the daemon wants to know
 // At any time, even in place of the hello:
 //   daemon: upgrade (+ descriptor: the program)
 //   launcher: executes it, which closes the connection; a new one finds the new program
 //                                                 or: upgrade_failed, and it goes on
 
-/// The versions of the protocol that this build speaks.
+/// The versions of the protocol that this build speaks. A packet carries the first version that had it in
+/// this layout, so that whoever speaks an older one reads all that he knows.
 constexpr uint16_t protocol_version_min = 2;
-constexpr uint16_t protocol_version_max = 2;
+constexpr uint16_t protocol_version_max = 3;
+
+/// The first version with ping and pong; they are not sent to anybody who speaks an older one.
+constexpr uint16_t protocol_version_ping = 3;
 
 /// Largest packet, bytes.
 constexpr size_t packet_size_max = 65'536;
@@ -129,6 +134,19 @@ struct events_message {
   std::vector<any_event> events;
 };
 
+/// The launcher is to show that it works; it answers with a pong.
+struct ping_message {};
+
+/// The launcher works, and so it fares.
+struct pong_message {
+  /// Starts that wait.
+  uint32_t waiting = 0;
+  /// What the starts wait for when processes, memory or descriptors have run out; empty when they have not.
+  std::string shortage;
+  /// How long that has been so, milliseconds.
+  uint64_t shortage_ms = 0;
+};
+
 /// The launcher is to go over to another program. Descriptor [0] is that program, open for reading or as a
 /// path.
 struct upgrade_message {
@@ -143,7 +161,7 @@ struct upgrade_failed_message {
 
 using any_message = std::variant<hello_message, refused_message, welcome_message, listing_message,
                                  ready_message, requests_message, events_message, introduction_message,
-                                 upgrade_message, upgrade_failed_message>;
+                                 upgrade_message, upgrade_failed_message, ping_message, pong_message>;
 
 /// One message as a packet. The caller keeps lists small enough for `packet_size_max` (see packet_batch).
 std::string encode(const any_message& value);

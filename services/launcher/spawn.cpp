@@ -123,6 +123,7 @@ void set_surroundings(const child_order& order) noexcept {
 }
 
 [[noreturn]] void child_main(const child_order& order) noexcept {
+  *order.setting->failure = 0;
   ::setsid();
   set_surroundings(order);
   // A signal that was sent since the fork is delivered here: it was blocked, not ignored.
@@ -154,10 +155,6 @@ void set_surroundings(const child_order& order) noexcept {
   fail(order, child_stage::execute, reason);
 }
 
-bool is_shortage(int reason) noexcept {
-  return reason == EAGAIN || reason == ENOMEM || reason == EMFILE || reason == ENFILE;
-}
-
 /// Null-terminated pointers to words, for execve.
 std::vector<char*> pointers_to(const std::vector<std::string>& words) {
   std::vector<char*> pointers;
@@ -169,6 +166,10 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
 }
 
 } // namespace
+
+bool is_shortage(int reason) noexcept {
+  return reason == EAGAIN || reason == ENOMEM || reason == EMFILE || reason == ENFILE;
+}
 
 int fork_child(int cgroup, int& process) noexcept {
   // The kernel's struct clone_args, second version.
@@ -232,7 +233,7 @@ volatile int* failure_slots::acquire() {
     slot = slots_ + used_++;
   }
   if (slot != nullptr)
-    *slot = 0;
+    *slot = child_not_begun;
   return slot;
 }
 

@@ -15,6 +15,10 @@
 
 namespace task_runner::launcher {
 
+/// What a failure slot holds until its child has done its first step. A child that was killed with this in it
+/// has done nothing at all.
+constexpr int child_not_begun = 0x4000'0000;
+
 /// Numbers in memory that is shared with children: where a child that cannot execute leaves the reason. It
 /// costs no event and one descriptor for all of them, which lets the memory be taken along through an exec of
 /// this process. Not thread-safe.
@@ -26,7 +30,7 @@ public:
   failure_slots(const failure_slots&) = delete;
   failure_slots& operator=(const failure_slots&) = delete;
 
-  /// A free slot, set to 0; null when there is none.
+  /// A free slot, set to child_not_begun; null when there is none.
   volatile int* acquire();
   /// Gives a slot back; its child must have been reaped.
   void release(volatile int* slot);
@@ -54,7 +58,8 @@ struct spawn_setting {
   int input = -1;
   /// The limit of descriptors that the command is given back.
   rlimit descriptors{};
-  /// Where the child leaves the reason when it cannot execute: look when it has been reaped.
+  /// Set to 0 when the child begins, and where it leaves the reason when it cannot execute: look when it has
+  /// been reaped.
   volatile int* failure = nullptr;
   /// A directory to enter as the command's user; null to stay.
   const char* directory = nullptr;
@@ -70,6 +75,9 @@ struct spawn_setting {
   int cgroup = -1;
   bool enters_cgroup = false;
 };
+
+/// Whether an error means that processes, memory or descriptors have run out for the moment.
+bool is_shortage(int reason) noexcept;
 
 /// A child, or why there is none.
 struct spawned_child {

@@ -70,7 +70,9 @@ result<user_identity> user_directory::find(const std::string& user) {
   if (present == nullptr) {
     if (means_missing(reason))
       return error{error_code::not_found, "cannot run as user " + user + ": there is no such user"};
-    return error{error_code::unavailable, "cannot look up user " + user + ": " + std::strerror(reason)};
+    const bool is_short = reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EAGAIN;
+    return error{is_short ? error_code::overloaded : error_code::unavailable,
+                 "cannot look up user " + user + ": " + std::strerror(reason)};
   }
 
   user_identity identity;

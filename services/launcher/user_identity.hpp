@@ -27,7 +27,8 @@ struct user_identity {
 class user_directory {
 public:
   /// By name, else by number. `not_found` for a user that does not exist; `forbidden` where this process may
-  /// not become another user; `unavailable` when name services fail.
+  /// not become another user; `unavailable` when name services fail, `overloaded` when descriptors or memory
+  /// have run out.
   result<user_identity> find(const std::string& user);
 
 private:

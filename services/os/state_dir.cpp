@@ -80,8 +80,10 @@ result<bool> is_ours(int directory, const std::string& path) {
     return failed_call(path, "list it");
   while (const dirent* entry = ::readdir(entries.get())) {
     const std::string_view name = entry->d_name;
-    // A start that was cut short leaves no more than these.
-    if (name != "." && name != ".." && name != lock_name && name != node_id_draft_name)
+    // A start that was cut short leaves no more than these, and a file system of its own may have the last
+    // one.
+    if (name != "." && name != ".." && name != lock_name && name != node_id_draft_name &&
+        name != "lost+found")
       return false;
   }
   return true;

@@ -92,6 +92,11 @@ public:
 
   /// All attempts of a channel that run, wait to start, or ended without having been settled.
   virtual std::vector<known_attempt> known_attempts(const std::string& channel) const = 0;
+
+  /// Names the launcher that attempts are handed to, below 2^63; no other one ever has the same name. 0: not
+  /// known. A launcher knows every attempt it was given until that is settled: an attempt that was leased
+  /// under this name and is not among known_attempts(), asked for afterwards, was never handed to anybody.
+  virtual uint64_t launcher_id() const = 0;
 };
 
 } // namespace task_runner

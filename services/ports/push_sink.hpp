@@ -14,8 +14,8 @@ public:
   virtual ~push_sink() = default;
 
   /// Submits a batch. `done` is called exactly once, from any thread, when each item is durably accepted,
-  /// found to be a duplicate, or refused; a reply with failure `unavailable`, `overloaded`, `draining` or
-  /// `timeout` means: not decided, submit it again later.
+  /// found to be a duplicate, or refused; a reply with failure `unavailable`, `overloaded`, `draining`,
+  /// `timeout` or `queue_full` means: not decided, submit it again later.
   virtual void push(std::vector<push_item> items, push_completion done) = 0;
 };
 

@@ -35,6 +35,8 @@ struct lease_task {
   /// The attempt that begins, counted from 1; greater than any before.
   uint32_t attempt = 0;
   wall_time_ms started_at_ms = 0;
+  /// See task::launcher_id; below 2^63.
+  uint64_t launcher_id = 0;
 };
 
 /// Ends an attempt. Applies only to a running task whose attempt is the given one (a stale speaker is
@@ -144,10 +146,11 @@ struct clock_mark {
   int64_t offset_ms = 0;
 };
 
-/// Moves the moments of all relative delays, because the wall clock was set, and remembers the clock.
-/// Answered by change_answer.
+/// Moves the moments of all relative delays and of all expiries, because the wall clock was set, and
+/// remembers the clock. Answered by change_answer.
 struct adjust_clock {
-  /// What is added to `not_before_ms` of delayed tasks with `delay_is_relative`.
+  /// What is added to `not_before_ms` of delayed tasks with `delay_is_relative`, and to `expires_at_ms` of
+  /// what can still expire: both count from a moment that has moved.
   int64_t shift_ms = 0;
   clock_mark mark;
 };
@@ -338,6 +341,9 @@ public:
   /// from the front).
   virtual result<std::vector<task>> load_pending(const std::string& channel, order_key after,
                                                  window_limits limits) = 0;
+
+  /// Held tasks of a channel, in order of acceptance, at most `limit`.
+  virtual result<std::vector<task>> load_held(const std::string& channel, uint32_t limit) = 0;
 
   /// Delayed tasks of a channel, earliest moment first, at most `limit`.
   virtual result<std::vector<task>> load_delayed(const std::string& channel, uint32_t limit) = 0;

@@ -1,5 +1,5 @@
-// Hands completions from whatever thread to the source's own.
-// A ticket shared by all copies of a callback sees to it that each batch is told of exactly once.
+// Hands completions from whatever thread to the source's own. A ticket shared by all copies of a callback
+// sees to it that each submission is told of exactly once.
 #include "services/source/completion_box.hpp"
 
 #include <atomic>
@@ -9,30 +9,31 @@ namespace task_runner {
 
 namespace {
 
-/// Shared by all copies of one callback; tells of the batch once, at the latest when the last copy goes.
+/// Shared by all copies of one callback; tells of the submission once, at the latest when the last copy
+/// goes.
 class completion_ticket {
 public:
-  completion_ticket(std::shared_ptr<completion_box> box, uint64_t batch)
+  completion_ticket(std::shared_ptr<completion_box> box, uint64_t submission)
       : box_(std::move(box))
-      , batch_(batch) {}
+      , submission_(submission) {}
   ~completion_ticket() { redeem({}); }
   completion_ticket(const completion_ticket&) = delete;
   completion_ticket& operator=(const completion_ticket&) = delete;
 
   void redeem(std::vector<push_reply> replies) {
     if (!redeemed_.exchange(true))
-      box_->add({batch_, std::move(replies)});
+      box_->add({submission_, std::move(replies)});
   }
 
 private:
   std::shared_ptr<completion_box> box_;
-  uint64_t batch_;
+  uint64_t submission_;
   std::atomic<bool> redeemed_{false};
 };
 
 } // namespace
 
-void completion_box::add(batch_completion completion) {
+void completion_box::add(sink_completion completion) {
   {
     std::lock_guard<std::mutex> guard(mutex_);
     waiting_.push_back(std::move(completion));
@@ -40,15 +41,15 @@ void completion_box::add(batch_completion completion) {
   wake_.set();
 }
 
-std::vector<batch_completion> completion_box::take() {
+std::vector<sink_completion> completion_box::take() {
   // Cleared before the look, so that what comes after the look wakes again.
   wake_.clear();
   std::lock_guard<std::mutex> guard(mutex_);
   return std::exchange(waiting_, {});
 }
 
-push_completion make_completion(std::shared_ptr<completion_box> box, uint64_t batch) {
-  auto ticket = std::make_shared<completion_ticket>(std::move(box), batch);
+push_completion make_completion(std::shared_ptr<completion_box> box, uint64_t submission) {
+  auto ticket = std::make_shared<completion_ticket>(std::move(box), submission);
   return [ticket](std::vector<push_reply> replies) { ticket->redeem(std::move(replies)); };
 }
 

@@ -172,6 +172,16 @@ std::string explain_refusal(const redisReply& reply) {
   return sentence;
 }
 
+error refusal_of(const redisReply& reply) {
+  return error{error_code::unavailable, explain_refusal(reply)};
+}
+
+error unexpected_reply(std::string_view command) {
+  return error{error_code::unavailable,
+               "Redis answers " + std::string(command) +
+                   " with something else than expected; is it really Redis 2.6 or newer?"};
+}
+
 result<redis_connection> redis_connection::open(const redis_endpoint& endpoint, const wake_event& stop) {
   auto socket_fd = open_socket(endpoint, stop);
   if (!socket_fd)

@@ -41,6 +41,12 @@ redis_refusal classify(const redisReply& reply) noexcept;
 /// An error reply as a sentence with advice. Holds nothing but the server's own words and ours.
 std::string explain_refusal(const redisReply& reply);
 
+/// The same as an error: Redis cannot be used for now.
+error refusal_of(const redisReply& reply);
+
+/// A reply to `command` that Redis does not give.
+error unexpected_reply(std::string_view command);
+
 /// Bytes of a string or error reply.
 std::string_view reply_text(const redisReply& reply) noexcept;
 

@@ -1,5 +1,6 @@
-// The part of the Redis intake's loop that deals with taken batches: submitting, submitting again, rejecting,
-// deleting, and winding down.
+// The part of the Redis intake's loop that deals with taken batches as a whole: beginning, rejecting,
+// filing, deleting, and winding down. What becomes of their messages meanwhile stands in
+// redis_intake_lines.cpp.
 #include "services/observability/log.hpp"
 #include "services/source/redis_intake_loop.hpp"
 #include "services/source/taken_lists.hpp"
@@ -36,64 +37,45 @@ void redis_intake_loop::begin_batch(intake_key& key, uint64_t number, redis_repl
   counts.in_flight = static_cast<int64_t>(open);
   report_.count(counts);
   if (recovered)
-    log_event(log_level::info, "a taken list that was left is taken in again",
+    log_event(log_level::debug, "a taken list that was left is taken in again",
               {{"key", key.name}, {"batch", number}, {"messages", state.batch.size()}, {"open", open}});
-  submit(state);
+  std::vector<channel_line*> begun;
+  for (const auto position : state.batch.open_positions())
+    join_line(state, position, begun);
+  source_counts parked;
+  parked.parked = static_cast<int64_t>(state.parked);
+  report_.count(parked);
+  report_rejections(state, 0);
+  update_stage(state);
+  if (!stall_)
+    for (auto* line : begun)
+      offer(*line, clock::now(), usual_offer(*line));
 }
 
-void redis_intake_loop::submit(batch_state& state) {
-  const auto rejected_before = state.batch.rejections().size();
-  auto items = state.batch.make_items(options_.message_bytes_max);
-  report_rejections(state, rejected_before);
-  if (items.empty()) {
-    state.decided = true;
+/// To be called whenever a message of the batch was decided or parked.
+void redis_intake_loop::update_stage(batch_state& state) {
+  auto& key = keys_[state.batch.key_index()];
+  const auto number = state.batch.number();
+  const auto open = state.batch.open_count();
+  const auto stage = open == 0              ? batch_stage::decided
+                     : state.parked == open ? batch_stage::parked
+                                            : batch_stage::flowing;
+  if (stage == batch_stage::parked && state.filed < state.batch.rejections().size())
+    unfiled_.insert(number);
+  if (stage == state.stage)
     return;
+  if (state.stage == batch_stage::parked) {
+    key.parked_bytes -= state.batch.bytes();
+    ++key.batches_in_flight;
   }
-  state.in_sink = true;
-  sink_.push(std::move(items), make_completion(completions_, state.batch.number()));
-}
-
-void redis_intake_loop::submit_due(time_point now) {
-  for (auto& [number, state] : batches_)
-    if (state.undecided && !state.in_sink && now >= state.retry_at)
-      submit(state);
-}
-
-void redis_intake_loop::take_completions(time_point now) {
-  for (const auto& completion : completions_->take()) {
-    const auto found = batches_.find(completion.batch);
-    if (found == batches_.end() || !found->second.in_sink)
-      continue; // cannot be: each batch is in the sink once at a time
-    auto& state = found->second;
-    auto& key = keys_[state.batch.key_index()];
-    state.in_sink = false;
-    const auto rejected_before = state.batch.rejections().size();
-    const auto progress = state.batch.apply(completion.replies);
-    source_counts counts;
-    counts.accepted = progress.accepted;
-    counts.duplicates = progress.duplicates;
-    counts.in_flight = -static_cast<int64_t>(progress.accepted + progress.duplicates);
-    report_.count(counts);
-    report_rejections(state, rejected_before);
-    if (progress.undecided) {
-      if (!state.undecided)
-        ++key.batches_undecided;
-      state.undecided = true;
-      state.retry_at = now + backoff(state.rounds++);
-      // A daemon that drains says so itself; it is no trouble of the source.
-      if (progress.undecided->code != error_code::draining)
-        report_.trouble("intake", to_string(progress.undecided->code),
-                        "tasks cannot be handed over now: " + progress.undecided->message);
-      continue;
-    }
-    state.decided = true;
-    if (state.undecided) {
-      state.undecided = false;
-      --key.batches_undecided;
-    }
-    if (std::none_of(keys_.begin(), keys_.end(),
-                     [](const intake_key& one) { return one.batches_undecided != 0; }))
-      report_.clear("intake");
+  state.stage = stage;
+  if (stage == batch_stage::parked) {
+    key.parked_bytes += state.batch.bytes();
+    --key.batches_in_flight;
+    state.batch.shrink(state.filed);
+  } else if (stage == batch_stage::decided) {
+    unfiled_.erase(number);
+    decided_.insert(number);
   }
 }
 
@@ -110,14 +92,41 @@ void redis_intake_loop::report_rejections(const batch_state& state, size_t from)
     rejection_log_.add(now, keys_[state.batch.key_index()].name, all[at].reason);
 }
 
+/// Rejected messages of parked batches are filed without waiting for the rest, which may take long.
+void redis_intake_loop::file_parked(time_point now) {
+  for (auto one = unfiled_.begin(); one != unfiled_.end() && work_;) {
+    auto& state = batches_.at(*one);
+    if (now < state.finish_at) {
+      ++one;
+      continue;
+    }
+    const auto entries = state.batch.make_rejected_entries(state.filed);
+    std::vector<std::string> indices;
+    for (const auto position : state.batch.rejected_positions(state.filed))
+      indices.push_back("-" + std::to_string(position + 1)); // the first message stands at the tail
+    const auto cap = std::to_string(options_.rejected_max);
+    const auto count = std::to_string(entries.size());
+    std::vector<std::string_view> arguments{cap, filed_mark, count};
+    arguments.insert(arguments.end(), indices.begin(), indices.end());
+    arguments.insert(arguments.end(), entries.begin(), entries.end());
+    const auto list = list_name(keys_[state.batch.key_index()], state.batch.number());
+    if (is_filed(state, call_script(file_, {list, options_.rejected_key}, arguments), now)) {
+      state.filed = state.batch.rejections().size();
+      state.batch.shrink(state.filed);
+      one = unfiled_.erase(one);
+    }
+  }
+}
+
 void redis_intake_loop::finish_decided(time_point now) {
   std::vector<uint64_t> finished;
   std::vector<uint64_t> plain;
   std::vector<std::string> lists;
-  for (auto& [number, state] : batches_) {
-    if (!state.decided || now < state.finish_at || !work_)
+  for (const auto number : decided_) {
+    auto& state = batches_.at(number);
+    if (now < state.finish_at || !work_)
       continue;
-    if (state.batch.rejections().empty()) {
+    if (state.filed == state.batch.rejections().size()) {
       plain.push_back(number);
       lists.push_back(list_name(keys_[state.batch.key_index()], number));
     } else if (finish_rejected(state, now)) {
@@ -131,7 +140,7 @@ void redis_intake_loop::finish_decided(time_point now) {
     if (!reply)
       lose_connection(reply.failure()); // deleting once more later does no harm
     else if (classify(**reply) != redis_refusal::none)
-      lose_connection({error_code::unavailable, explain_refusal(**reply)});
+      lose_connection(refusal_of(**reply));
     else
       finished.insert(finished.end(), plain.begin(), plain.end());
   }
@@ -139,6 +148,7 @@ void redis_intake_loop::finish_decided(time_point now) {
     const auto found = batches_.find(number);
     --keys_[found->second.batch.key_index()].batches_in_flight;
     batches_.erase(found);
+    decided_.erase(number);
     forget(number);
   }
 }
@@ -146,13 +156,20 @@ void redis_intake_loop::finish_decided(time_point now) {
 bool redis_intake_loop::finish_rejected(batch_state& state, time_point now) {
   const auto& key = keys_[state.batch.key_index()];
   const auto list = list_name(key, state.batch.number());
-  const auto entries = state.batch.make_rejected_entries();
+  const auto entries = state.batch.make_rejected_entries(state.filed);
   const auto cap = std::to_string(options_.rejected_max);
   std::vector<std::string_view> arguments{cap, state.finish_sent ? "0" : "1"};
   arguments.insert(arguments.end(), entries.begin(), entries.end());
   auto reply = call_script(finish_, {list, options_.rejected_key}, arguments);
+  if (!reply)
+    state.finish_sent = true; // it may have been carried out: only the reply is
+                              // known to be missing
+  return is_filed(state, reply, now);
+}
+
+/// Whether a script that files rejected messages has done so.
+bool redis_intake_loop::is_filed(batch_state& state, const result<redis_reply>& reply, time_point now) {
   if (!reply) {
-    state.finish_sent = true; // it may have been carried out: only the reply is known to be missing
     lose_connection(reply.failure());
     return false;
   }
@@ -171,7 +188,7 @@ bool redis_intake_loop::finish_rejected(batch_state& state, time_point now) {
   case redis_refusal::other:
     break;
   }
-  lose_connection({error_code::unavailable, explain_refusal(**reply)});
+  lose_connection(refusal_of(**reply));
   return false;
 }
 
@@ -181,6 +198,7 @@ void redis_intake_loop::forget(uint64_t number) {
 }
 
 void redis_intake_loop::wind_down() {
+  winding_down_ = true;
   for (auto& key : keys_) {
     key.waiter.reset();
     key.announced = 0;
@@ -188,16 +206,15 @@ void redis_intake_loop::wind_down() {
   const auto deadline = clock::now() + wind_down_patience;
   for (;;) {
     take_completions(clock::now());
-    const bool in_flight =
-        std::any_of(batches_.begin(), batches_.end(), [](const auto& one) { return one.second.in_sink; });
     const auto left = std::chrono::ceil<milliseconds>(deadline - clock::now()).count();
-    if (!in_flight || left <= 0)
+    if (submissions_.empty() || left <= 0)
       break;
     pollfd one{completions_->fd(), POLLIN, 0};
     poll(&one, 1, static_cast<int>(left));
   }
   if (work_)
     finish_decided(time_point::max());
+  file_parked(time_point::max());
   if (!batches_.empty())
     log_event(log_level::info, "taken messages that are not decided stay in Redis for the next start",
               {{"batches", batches_.size()}});

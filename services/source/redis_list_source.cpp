@@ -39,6 +39,10 @@ result<void> check_options(const redis_source_options& options) {
     return out_of_limits("a batch must have 1 to 5000 messages");
   if (options.batches_in_flight_max < 1 || options.batches_in_flight_max > 64)
     return out_of_limits("1 to 64 batches may be in flight");
+  if (!is_valid_name(options.channel_default))
+    return out_of_limits("the default channel must be 1 to 128 of A-Z a-z 0-9 . _ : -");
+  if (options.parked_max < 1 || options.parked_bytes_max < 1)
+    return out_of_limits("at least one message, and one byte, must be allowed to be parked");
   if (options.rejected_key.empty() || options.rejected_max < 1)
     return out_of_limits("rejected messages need a list, and room for at least one");
   if (options.batch_bytes_max < 1 || options.message_bytes_max < 1)

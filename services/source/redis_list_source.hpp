@@ -30,7 +30,14 @@ struct redis_source_options {
   /// Longer messages are rejected, and only their first 64 KiB kept.
   uint64_t message_bytes_max = 2 * 1'048'576;
   /// Batches of one key that are submitted and not decided, 1 to 64. Beyond it Redis keeps the backlog.
-  uint32_t batches_in_flight_max = 4;
+  uint32_t batches_in_flight_max = 8;
+  /// The channel of messages that name none.
+  std::string channel_default = "default";
+  /// Messages of one key that are parked because their channels take nothing now, and the bytes of the
+  /// taken lists that hold them, at least 1 each. When either is reached nothing more is taken from the key
+  /// until a tenth of them is handed over; what was being taken at that moment may exceed it.
+  uint64_t parked_max = 10'000;
+  uint64_t parked_bytes_max = 64 * 1'048'576;
   /// The list of refused messages, newest first, and how many it keeps.
   std::string rejected_key = "task:prepare:rejected";
   uint32_t rejected_max = 10'000;
@@ -46,10 +53,13 @@ struct redis_source_options {
 
 /// Drains Redis lists into a push_sink. A taken batch waits in the list `{KEY}:taken:NODE:NUMBER`.
 ///
-/// What holds: a message is in an intake list, in a taken list, or decided durably; each move between them is
-/// one atomic step of Redis or of the store. A batch that is taken in again after a crash skips the positions
-/// that the store has marked. This rests on Redis keeping what it was told: a Redis that comes back with
-/// older data hands out again what had been taken since.
+/// Messages of one channel, out of one key, are submitted in the order in which they were pushed. When a
+/// channel takes nothing now, its messages wait, parked, without stopping those of other channels.
+///
+/// What holds: a message is in an intake list, in a taken list, or decided durably; each move between them
+/// is one atomic step of Redis or of the store. A batch that is taken in again after a crash skips the
+/// positions that the store has marked. This rests on Redis keeping what it was told: a Redis that comes
+/// back with older data hands out again what had been taken since.
 ///
 /// Redis being away is no error of `start`: the source reports it and tries again with backoff.
 class redis_list_source {

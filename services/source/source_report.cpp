@@ -4,7 +4,20 @@
 #include "services/domain/time_text.hpp"
 #include "services/observability/log.hpp"
 
+#include <iterator>
+#include <utility>
+
 namespace task_runner {
+
+namespace {
+
+/// The log tells of one channel's parked messages at most once in this time.
+constexpr std::chrono::minutes parked_pause{1};
+
+/// Channels that are told of within that time; further ones are not.
+constexpr size_t told_parked_max = 64;
+
+} // namespace
 
 source_report::source_report(std::string name, std::string kind) {
   status_.name = std::move(name);
@@ -34,6 +47,27 @@ bool source_report::clear(const std::string& place) {
   return true;
 }
 
+void source_report::parked(const std::string& channel, const std::string& message) {
+  if (troubles_.empty()) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    status_.last_error = message;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  for (auto one = told_parked_.begin(); one != told_parked_.end();)
+    one = now - one->second >= parked_pause ? told_parked_.erase(one) : std::next(one);
+  if (told_parked_.size() >= told_parked_max || !told_parked_.emplace(channel, now).second)
+    return;
+  parking_logged_ = true;
+  log_event(log_level::warning, "messages of a channel are parked, those of others go on",
+            {{"source", status_.name}, {"channel", channel}, {"reason", message}});
+}
+
+void source_report::none_parked() {
+  if (!std::exchange(parking_logged_, false))
+    return;
+  log_event(log_level::info, "no message is parked any more", {{"source", status_.name}});
+}
+
 void source_report::set_working() {
   if (working_)
     return;
@@ -58,6 +92,7 @@ void source_report::count(const source_counts& more) {
   status_.duplicates += more.duplicates;
   status_.rejected += more.rejected;
   status_.in_flight += static_cast<uint64_t>(more.in_flight); // wraps around for what leaves
+  status_.parked += static_cast<uint64_t>(more.parked);
   status_.reconnects += more.reconnects;
 }
 

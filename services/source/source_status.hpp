@@ -28,8 +28,10 @@ struct source_status {
   uint64_t accepted = 0;
   uint64_t duplicates = 0;
   uint64_t rejected = 0;
-  /// Taken and not decided yet.
+  /// Taken and not decided yet, including `parked`.
   uint64_t in_flight = 0;
+  /// Of those, the ones whose channel takes nothing now.
+  uint64_t parked = 0;
   /// Times the broker was found again after it was lost.
   uint64_t reconnects = 0;
 };

@@ -75,6 +75,29 @@ end
 return answer
 )lua";
 
+/// What stands in a taken list in the place of a message that was rejected, and filed before the rest of
+/// its batch was decided. Nobody's message: it is no JSON.
+inline constexpr std::string_view filed_mark("\0task-runner:filed", 18);
+
+/// KEYS taken list, list of rejected messages; ARGV most rejected messages kept, `filed_mark`, the number
+/// of entries, the index in the taken list of each one's message, entries… in the order of their messages.
+/// Files the entries and puts the mark in the place of their messages, which keeps everyone else's
+/// position. What is marked already is not filed again, so it may be repeated.
+inline constexpr std::string_view file_script = R"lua(
+local count = tonumber(ARGV[3])
+for i = 1, count do
+  local place = ARGV[3 + i]
+  local message = redis.call('LINDEX', KEYS[1], place)
+  if message and message ~= ARGV[2] then
+    local filed = redis.pcall('LPUSH', KEYS[2], ARGV[3 + count + i])
+    if type(filed) == 'table' then return filed end
+    redis.call('LSET', KEYS[1], place, ARGV[2])
+  end
+end
+redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[1]) - 1)
+return count
+)lua";
+
 /// KEYS taken list, list of rejected messages; ARGV most rejected messages kept, whether this is the first
 /// attempt (1 or 0), entries… in the order of their messages. Files the entries and deletes the taken list. A
 /// later attempt finds the list gone when the first had worked and only its reply was lost, and files

@@ -24,6 +24,7 @@ public:
   result<channel_recovery> recover_channel(const std::string& channel) override;
   result<std::vector<task>> load_pending(const std::string& channel, order_key after,
                                          window_limits limits) override;
+  result<std::vector<task>> load_held(const std::string& channel, uint32_t limit) override;
   result<std::vector<task>> load_delayed(const std::string& channel, uint32_t limit) override;
   result<std::optional<task>> find_task(const std::string& id) override;
   result<std::vector<task>> find_tasks(const std::vector<std::string>& ids) override;
@@ -80,6 +81,8 @@ private:
 
   /// The task with this id, or nullptr.
   row* find(const std::string& id);
+  /// Whether the task waits for its first attempt, and for no longer than until a moment.
+  static bool can_expire(const task& value) noexcept;
   /// Takes the task out of, or puts it into, the index of its channel, as its present state demands.
   void unlink(const task& value);
   void link(const task& value);

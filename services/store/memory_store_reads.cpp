@@ -46,6 +46,16 @@ result<std::vector<task>> memory_store::load_pending(const std::string& channel,
   return window;
 }
 
+result<std::vector<task>> memory_store::load_held(const std::string& channel, uint32_t limit) {
+  std::vector<task> rows;
+  for (const uint64_t sequence : index_[channel].held) {
+    if (rows.size() >= limit)
+      break;
+    rows.push_back(tasks_.at(sequence).value);
+  }
+  return rows;
+}
+
 result<std::vector<task>> memory_store::load_delayed(const std::string& channel, uint32_t limit) {
   std::vector<task> rows;
   for (const auto& [moment, sequence] : index_[channel].delayed) {

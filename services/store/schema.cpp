@@ -183,12 +183,18 @@ CREATE TABLE clock_mark (
 ) STRICT;
 )sql";
 
+// Behind the texts, for a table of millions of rows is not made anew for it.
+constexpr const char* third_schema = R"sql(
+ALTER TABLE tasks ADD COLUMN launcher_id INTEGER NOT NULL DEFAULT 0; -- whose the lease was; 0: not known
+)sql";
+
 } // namespace
 
 const std::vector<schema_migration>& schema_migrations() {
   static const std::vector<schema_migration> migrations = {
       {"tasks, channels, marks and counts", first_schema},
       {"options, priorities, concurrency keys, attempts and purging", second_schema},
+      {"the launcher of a lease", third_schema},
   };
   return migrations;
 }

@@ -2,8 +2,11 @@
 // Every result code is looked at here, once, and becomes a message that says what to do.
 #include "services/store/sqlite_connection.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace task_runner {
 
@@ -12,62 +15,152 @@ namespace {
 /// How long a statement waits for another process that holds the database, before it is `unavailable`.
 constexpr int busy_timeout_ms = 5'000;
 
-bool is_out_of_space(int system_errno) noexcept {
-  return system_errno == ENOSPC || system_errno == EDQUOT;
+/// What a failure means for whoever runs the daemon, and what to do about it; follows "the store PATH ".
+struct meaning {
+  /// An errno, or a result code of SQLite, extended or primary.
+  int code;
+  error_code kind;
+  std::string_view says;
+};
+
+/// What the system says goes before what SQLite makes of it.
+constexpr std::array by_system_errno{
+    meaning{ENOSPC, error_code::unavailable,
+            "cannot be written: the disk is full; make room on its file system"},
+    meaning{EDQUOT, error_code::unavailable,
+            "cannot be written: the disk is full for this user; raise the quota, or make room"},
+    meaning{EFBIG, error_code::unavailable,
+            "cannot grow: it has the largest size that a file may have here; raise the limit (ulimit -f), or "
+            "keep less of what has ended (-retention-count)"},
+    meaning{EROFS, error_code::unavailable,
+            "is read-only: its file system is mounted so; mount it for writing"},
+    meaning{EMFILE, error_code::unavailable,
+            "cannot be opened: the daemon has too many open files; raise the limit (ulimit -n)"},
+    meaning{
+        ENFILE, error_code::unavailable,
+        "cannot be opened: the machine has too many open files; raise fs.file-max, or end what holds them"},
+};
+
+/// Extended codes that mean something else than their primary ones.
+constexpr std::array by_extended_code{
+    meaning{SQLITE_READONLY_DBMOVED, error_code::unavailable,
+            "is not in its place: its files were moved, removed or replaced; put them back while the daemon "
+            "runs"},
+    meaning{SQLITE_IOERR_NOMEM, error_code::unavailable,
+            "cannot be used: there is no memory left; end what takes it, or raise the limit"},
+    meaning{SQLITE_IOERR_CORRUPTFS, error_code::unavailable,
+            "lies on a file system that is damaged; stop the daemon and check the file system"},
+    meaning{SQLITE_IOERR_LOCK, error_code::unavailable,
+            "cannot be locked: its file system does not keep locks; use a state directory on a local disk"},
+    meaning{SQLITE_IOERR_RDLOCK, error_code::unavailable,
+            "cannot be locked: its file system does not keep locks; use a state directory on a local disk"},
+    meaning{SQLITE_IOERR_SHMLOCK, error_code::unavailable,
+            "cannot be locked: its file system does not keep locks; use a state directory on a local disk"},
+    meaning{SQLITE_IOERR_SHMMAP, error_code::unavailable,
+            "cannot be shared in memory: its file system does not allow it; use a state directory on a local "
+            "disk"},
+};
+
+constexpr std::array by_primary_code{
+    meaning{SQLITE_FULL, error_code::unavailable,
+            "cannot be written: the disk is full; make room on its file system"},
+    meaning{
+        SQLITE_READONLY, error_code::unavailable,
+        "is read-only: check the owner and mode of the file and its directory, and that the file system is "
+        "mounted for writing"},
+    meaning{
+        SQLITE_PERM, error_code::unavailable,
+        "is read-only: check the owner and mode of the file and its directory, and that the file system is "
+        "mounted for writing"},
+    meaning{SQLITE_CANTOPEN, error_code::unavailable,
+            "cannot be opened: check that its directory exists and belongs to this user"},
+    meaning{SQLITE_AUTH, error_code::unavailable,
+            // Denied by the watch over the files' place (sqlite_file.cpp).
+            "is not in its place: its files were moved, removed or replaced; put them back while the daemon "
+            "runs"},
+    meaning{SQLITE_BUSY, error_code::unavailable,
+            "is busy: another process has held it for 5 s; end the program that has the file open"},
+    meaning{SQLITE_LOCKED, error_code::unavailable,
+            "is busy: another process has held it for 5 s; end the program that has the file open"},
+    meaning{SQLITE_PROTOCOL, error_code::unavailable,
+            "is busy: its locks are taken again and again, or its file system does not keep them; end the "
+            "program "
+            "that has the file open, or use a state directory on a local disk"},
+    meaning{SQLITE_CORRUPT, error_code::unavailable,
+            "is damaged: stop the daemon, then restore a backup or salvage it with `sqlite3 FILE .recover`"},
+    meaning{SQLITE_NOTADB, error_code::unavailable,
+            "is damaged: stop the daemon, then restore a backup or salvage it with `sqlite3 FILE .recover`"},
+    meaning{SQLITE_IOERR, error_code::unavailable,
+            "cannot be read or written: check the disk and the kernel's log"},
+    meaning{SQLITE_NOMEM, error_code::unavailable,
+            "cannot be used: there is no memory left; end what takes it, or raise the limit"},
+    meaning{SQLITE_NOLFS, error_code::unavailable,
+            "is larger than its file system or this system can handle; use a state directory on another one"},
+    meaning{SQLITE_SCHEMA, error_code::unavailable,
+            "was changed by another program while it was in use; end that program and try again"},
+    meaning{SQLITE_INTERRUPT, error_code::unavailable, "was interrupted at its work; try again"},
+    meaning{SQLITE_ABORT, error_code::unavailable, "was interrupted at its work; try again"},
+    meaning{SQLITE_TOOBIG, error_code::too_large, "does not take a value so large; send less"},
+    meaning{SQLITE_ERROR, error_code::internal,
+            "refused a statement: a defect, please report it, unless another program has changed the file"},
+    meaning{SQLITE_CONSTRAINT, error_code::internal, "refused a statement: a defect, please report it"},
+    meaning{SQLITE_MISMATCH, error_code::internal, "refused a statement: a defect, please report it"},
+    meaning{SQLITE_MISUSE, error_code::internal, "refused a statement: a defect, please report it"},
+    meaning{SQLITE_RANGE, error_code::internal, "refused a statement: a defect, please report it"},
+};
+
+constexpr meaning anything_else{
+    0, error_code::unavailable,
+    "cannot be used: SQLite failed within itself; restart the daemon, and report it if it happens again"};
+
+static_assert(busy_timeout_ms == 5'000, "the sentences above say how long");
+
+template <class Table>
+const meaning* find_meaning(const Table& table, int code) noexcept {
+  const auto found =
+      std::find_if(table.begin(), table.end(), [code](const meaning& row) { return row.code == code; });
+  return found == table.end() ? nullptr : found;
+}
+
+/// Whether the errno that is remembered belongs to this failure, and not to an earlier one.
+bool tells_errno(int primary) noexcept {
+  return primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL;
+}
+
+/// What the system said when it last refused the write-ahead log or the database; 0: nothing. For a failure
+/// within COMMIT, SQLite keeps it with the file alone.
+int last_errno_of_files(sqlite3* handle) noexcept {
+  for (const int which : {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER}) {
+    sqlite3_file* file = nullptr;
+    int found = 0;
+    if (sqlite3_file_control(handle, "main", which, &file) == SQLITE_OK && file != nullptr &&
+        file->pMethods != nullptr &&
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &found) == SQLITE_OK && found != 0)
+      return found;
+  }
+  return 0;
+}
+
+const meaning& meaning_of(int code, int system_errno) noexcept {
+  const int primary = code & 0xff;
+  const auto* found = tells_errno(primary) ? find_meaning(by_system_errno, system_errno) : nullptr;
+  if (found == nullptr)
+    found = find_meaning(by_extended_code, code);
+  if (found == nullptr)
+    found = find_meaning(by_primary_code, primary);
+  return found == nullptr ? anything_else : *found;
 }
 
 } // namespace
 
 error describe_sqlite_error(int code, int system_errno, std::string_view message, std::string_view path) {
-  const int primary = code & 0xff;
-  const std::string store = "the store " + std::string(path);
-  std::string detail = " (SQLite: " + std::string(message) + ", code " + std::to_string(code);
-  if (system_errno != 0 && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL))
-    detail += std::string(", ") + std::strerror(system_errno);
-  detail += "); nothing was changed";
-
-  const bool full = primary == SQLITE_FULL || (primary == SQLITE_IOERR && is_out_of_space(system_errno));
-  if (full)
-    return {error_code::unavailable,
-            store + " cannot be written: the disk is full; make room on its file system" + detail};
-  switch (primary) {
-  case SQLITE_READONLY:
-  case SQLITE_PERM:
-    return {error_code::unavailable,
-            store +
-                " is read-only: check the owner and mode of the file and its directory, and that the file " +
-                "system is mounted for writing" + detail};
-  case SQLITE_AUTH:
-  case SQLITE_CANTOPEN:
-    return {error_code::unavailable,
-            store + " cannot be opened: check that its directory exists and belongs to this user" + detail};
-  case SQLITE_BUSY:
-  case SQLITE_LOCKED:
-  case SQLITE_PROTOCOL:
-    return {error_code::unavailable, store + " is busy: another process has held it for " +
-                                         std::to_string(busy_timeout_ms / 1000) +
-                                         " s; end the program that has the file open" + detail};
-  case SQLITE_CORRUPT:
-  case SQLITE_NOTADB:
-    return {error_code::unavailable,
-            store + " is damaged: stop the daemon, then restore a backup or salvage it with `sqlite3 FILE " +
-                ".recover`" + detail};
-  case SQLITE_IOERR:
-    return {error_code::unavailable,
-            store + " cannot be read or written: check the disk and the kernel's log" + detail};
-  case SQLITE_NOMEM:
-    return {error_code::unavailable, store + " is out of memory" + detail};
-  case SQLITE_TOOBIG:
-    return {error_code::too_large, "a value is too large for " + store + detail};
-  case SQLITE_ERROR:
-  case SQLITE_CONSTRAINT:
-  case SQLITE_MISMATCH:
-  case SQLITE_MISUSE:
-  case SQLITE_RANGE:
-    return {error_code::internal, store + " refused a statement: a defect, please report it" + detail};
-  default:
-    return {error_code::unavailable, store + " cannot be used" + detail};
-  }
+  const auto& found = meaning_of(code, system_errno);
+  std::string text = "the store " + std::string(path) + " " + std::string(found.says) +
+                     " (SQLite: " + std::string(message) + ", code " + std::to_string(code);
+  if (system_errno != 0 && tells_errno(code & 0xff))
+    text += std::string(", ") + std::strerror(system_errno);
+  text += "); nothing was changed";
+  return {found.kind, std::move(text)};
 }
 
 sqlite_connection::sqlite_connection(const std::string& path)
@@ -85,8 +178,10 @@ sqlite_connection::sqlite_connection(const std::string& path)
 }
 
 void sqlite_connection::fail(int code) const {
-  throw sqlite_failure(
-      describe_sqlite_error(code, sqlite3_system_errno(handle_.get()), sqlite3_errmsg(handle_.get()), path_));
+  int system_errno = sqlite3_system_errno(handle_.get());
+  if (system_errno == 0 && (code & 0xff) == SQLITE_IOERR)
+    system_errno = last_errno_of_files(handle_.get());
+  throw sqlite_failure(describe_sqlite_error(code, system_errno, sqlite3_errmsg(handle_.get()), path_));
 }
 
 void sqlite_connection::fail_damaged(const std::string& how) const {

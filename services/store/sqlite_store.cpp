@@ -38,6 +38,10 @@ public:
       , load_lower_(connection_, "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_pending "
                                  "WHERE state = 0 AND held = 0 AND channel = ? AND priority < ? "
                                  "ORDER BY priority DESC, sequence")
+      , load_held_(connection_,
+                   "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_by_state "
+                   "WHERE (state = 1 OR state = 2 OR state = 4 OR held = 1) AND channel = ? AND state = 0 "
+                   "ORDER BY sequence LIMIT ?")
       , load_delayed_(connection_, "SELECT " TASK_ROW_COLUMNS " FROM tasks INDEXED BY tasks_delayed "
                                    "WHERE state = 1 AND channel = ? ORDER BY not_before_ms, sequence LIMIT ?")
       , next_due_(connection_, "SELECT not_before_ms FROM tasks INDEXED BY tasks_delayed "
@@ -163,16 +167,12 @@ public:
     });
   }
 
+  result<std::vector<task>> load_held(const std::string& channel, uint32_t limit) override {
+    return guarded([&] { return first_rows(load_held_, channel, limit); });
+  }
+
   result<std::vector<task>> load_delayed(const std::string& channel, uint32_t limit) override {
-    return guarded([&] {
-      std::vector<task> rows;
-      const int64_t number = channel_number(channel);
-      sqlite_statement::run run(load_delayed_);
-      run.number(number).number(limit);
-      while (number != 0 && run.next())
-        rows.push_back(read_task_row(connection_, run, channel));
-      return rows;
-    });
+    return guarded([&] { return first_rows(load_delayed_, channel, limit); });
   }
 
   result<std::optional<task>> find_task(const std::string& id) override {
@@ -282,6 +282,17 @@ private:
       into = static_cast<Number>(run.number_at(column));
   }
 
+  /// The first rows of a search by channel, at most `limit`.
+  std::vector<task> first_rows(sqlite_statement& search, const std::string& channel, uint32_t limit) {
+    std::vector<task> rows;
+    const int64_t number = channel_number(channel);
+    sqlite_statement::run run(search);
+    run.number(number).number(limit);
+    while (number != 0 && run.next())
+      rows.push_back(read_task_row(connection_, run, channel));
+    return rows;
+  }
+
   /// The channel's number, or 0 when no task was ever pushed to it.
   int64_t channel_number(const std::string& channel) {
     sqlite_statement::run run(load_counts_);
@@ -297,6 +308,7 @@ private:
   sqlite_statement load_running_;
   sqlite_statement load_equal_;
   sqlite_statement load_lower_;
+  sqlite_statement load_held_;
   sqlite_statement load_delayed_;
   sqlite_statement next_due_;
   sqlite_statement next_expiry_;

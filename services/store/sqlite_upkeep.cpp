@@ -150,7 +150,8 @@ store_answer sqlite_writer::apply_one(const delete_task& operation) {
 store_answer sqlite_writer::apply_one(const adjust_clock& operation) {
   // The bounds are those of shifted_moment.
   if (operation.shift_ms != 0)
-    sqlite_statement::run(shift_delays_).number(1).number(moment_max_ms).number(operation.shift_ms).finish();
+    for (auto* shift : {&shift_delays_, &shift_expiries_})
+      sqlite_statement::run(*shift).number(1).number(moment_max_ms).number(operation.shift_ms).finish();
   sqlite_statement::run(write_clock_).text(operation.mark.boot_id).number(operation.mark.offset_ms).finish();
   change_answer answer;
   answer.applied = true;

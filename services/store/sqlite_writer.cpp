@@ -47,7 +47,8 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
                  "AND command_argv IS ?")
     , lease_(connection,
              "UPDATE tasks SET state = 2, attempt = ?, started_at_ms = ?, ended_at_ms = 0, outcome_kind = "
-             "NULL, outcome_code = NULL, outcome_error = NULL, output_bytes = 0 WHERE sequence = ?")
+             "NULL, outcome_code = NULL, outcome_error = NULL, output_bytes = 0, launcher_id = ? "
+             "WHERE sequence = ?")
     , settle_(connection,
               "UPDATE tasks SET outcome_kind = ?, outcome_code = ?, outcome_error = ?, state = ?, "
               "recoveries = ?, ended_at_ms = ?, started_at_ms = coalesce(nullif(?, 0), started_at_ms), "
@@ -114,6 +115,10 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
     , shift_delays_(connection,
                     "UPDATE tasks INDEXED BY tasks_delayed SET not_before_ms = max(?, min(?, not_before_ms + "
                     "?)) WHERE state = 1 AND delay_is_relative = 1")
+    , shift_expiries_(
+          connection,
+          "UPDATE tasks INDEXED BY tasks_expiring SET expires_at_ms = max(?, min(?, expires_at_ms + "
+          "?)) WHERE expires_at_ms > 0 AND state < 2 AND attempt = attempts_before")
     , write_clock_(connection,
                    "INSERT OR REPLACE INTO clock_mark (only, boot_id, offset_ms) VALUES (1, ?, ?)")
     , mark_(connection, "INSERT INTO origin_marks (batch, position) VALUES (?, ?) ON CONFLICT DO NOTHING")
@@ -325,6 +330,7 @@ store_answer sqlite_writer::apply_one(const insert_task& operation) {
       placed->state = task_state::pending;
       placed->attempt = 0;
       placed->started_at_ms = 0;
+      placed->launcher_id = 0;
     }
     value = &*placed;
   }
@@ -383,6 +389,7 @@ store_answer sqlite_writer::apply_one(const lease_task& operation) {
   sqlite_statement::run(lease_)
       .number(operation.attempt)
       .number(operation.started_at_ms)
+      .number(static_cast<int64_t>(operation.launcher_id))
       .number(found->sequence)
       .finish();
   if (found->distinct_while_pending)

@@ -185,6 +185,7 @@ private:
   sqlite_statement oldest_;
   sqlite_statement sum_ended_;
   sqlite_statement shift_delays_;
+  sqlite_statement shift_expiries_;
   sqlite_statement write_clock_;
   sqlite_statement mark_;
   sqlite_statement unmark_;

@@ -52,14 +52,16 @@ struct operation_fault {
       return "a task with a concurrency key needs to say how many may have it, from 1";
     if (value.not_before_ms > moment_max_ms || value.expires_at_ms > moment_max_ms)
       return moment_fault;
-    if (value.output_bytes > number_max)
+    if (value.output_bytes > number_max || value.launcher_id > number_max)
       return number_fault;
     if (operation.origin && operation.origin->batch > number_max)
       return number_fault;
     return nullptr;
   }
   const char* operator()(const lease_task& operation) const {
-    return operation.attempt == 0 ? "a lease needs the number of the attempt that begins, from 1" : nullptr;
+    if (operation.attempt == 0)
+      return "a lease needs the number of the attempt that begins, from 1";
+    return operation.launcher_id > number_max ? number_fault : nullptr;
   }
   const char* operator()(const settle_task& operation) const {
     if (operation.state == task_state::running)
@@ -108,8 +110,8 @@ struct operation_fault {
 private:
   /// One attempt keeps less than this, so that sums over all tasks fit.
   static constexpr uint64_t kept_bytes_max = uint64_t{1} << 40;
-  static constexpr const char* number_fault =
-      "batch numbers, counts and bytes must fit 63 bits, and an attempt keeps at most a tebibyte";
+  static constexpr const char* number_fault = "batch and launcher numbers, counts and bytes must fit 63 "
+                                              "bits, and an attempt keeps at most a tebibyte";
   static constexpr const char* moment_fault = "a moment or a shift is beyond 2^53 milliseconds";
 };
 
@@ -185,8 +187,8 @@ bool matches(const task_filter& filter, const task& value) {
   return filter.name_contains.empty() || value.name.find(filter.name_contains) != std::string::npos;
 }
 
-wall_time_ms shifted_moment(wall_time_ms not_before_ms, int64_t shift_ms) noexcept {
-  return std::clamp<wall_time_ms>(not_before_ms + shift_ms, 1, moment_max_ms);
+wall_time_ms shifted_moment(wall_time_ms moment_ms, int64_t shift_ms) noexcept {
+  return std::clamp<wall_time_ms>(moment_ms + shift_ms, 1, moment_max_ms);
 }
 
 uint64_t counted_bytes(const task& value) noexcept {

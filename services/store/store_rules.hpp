@@ -28,8 +28,9 @@ result<void> check_operations(const std::vector<store_operation>& operations);
 /// last one, of whatever attempt. Pure and thread-safe.
 bool matches(const task_filter& filter, const task& value);
 
-/// The moment of a relative delay after the clock was set: never before 1, never beyond moment_max_ms. Pure.
-wall_time_ms shifted_moment(wall_time_ms not_before_ms, int64_t shift_ms) noexcept;
+/// The moment of a relative delay or an expiry after the clock was set: never before 1, never beyond
+/// moment_max_ms. Pure.
+wall_time_ms shifted_moment(wall_time_ms moment_ms, int64_t shift_ms) noexcept;
 
 /// How much of a window a task takes: the bytes of its texts and a fixed share for the rest. Thread-safe.
 uint64_t counted_bytes(const task& value) noexcept;

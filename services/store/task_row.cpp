@@ -65,7 +65,11 @@ void bind_task_row(sqlite_statement::run& run, int64_t channel_number, int64_t s
     run.text_or_null(value.last_outcome->error);
   else
     run.null();
-  run.text(value.name).text_or_null(value.command.line).blob_or_null(texts.argv).text_or_null(texts.options);
+  run.text(value.name)
+      .text_or_null(value.command.line)
+      .blob_or_null(texts.argv)
+      .text_or_null(texts.options)
+      .number(static_cast<int64_t>(value.launcher_id));
 }
 
 outcome read_outcome(const sqlite_connection& connection, const sqlite_statement::run& run, int kind_column,
@@ -107,6 +111,8 @@ task read_task_row(const sqlite_connection& connection, const sqlite_statement::
   value.name = run.text_at(column++);
   value.command.line = run.text_at(column++);
   auto argv = decode_argv(run.bytes_at(column++));
+  const int options_column = column++;
+  value.launcher_id = static_cast<uint64_t>(run.number_at(column++));
   value.channel = channel;
 
   if (state < 0 || state > static_cast<int64_t>(task_state::cancelled))
@@ -117,9 +123,9 @@ task read_task_row(const sqlite_connection& connection, const sqlite_statement::
   value.command.argv = std::move(*argv);
   if (!run.is_null_at(kind_column))
     value.last_outcome = read_outcome(connection, run, kind_column, code_column, error_column, value.id);
-  if (!run.is_null_at(column))
+  if (!run.is_null_at(options_column))
     value.options = std::make_shared<const task_options>(
-        decode_stored_options(connection, run.bytes_at(column), "task " + value.id));
+        decode_stored_options(connection, run.bytes_at(options_column), "task " + value.id));
   return value;
 }
 

@@ -14,16 +14,16 @@ namespace task_runner {
   "sequence, state, held, attempt, attempts_before, recoveries, cancel_requested, distinct_while_pending, "  \
   "delay_is_relative, priority, concurrency_max, created_at_ms, not_before_ms, expires_at_ms, "              \
   "started_at_ms, ended_at_ms, outcome_kind, outcome_code, output_bytes, id, concurrency_key, "              \
-  "distinct_key, outcome_error, name, command_line, command_argv, options"
+  "distinct_key, outcome_error, name, command_line, command_argv, options, launcher_id"
 
 /// How many columns that are.
-constexpr int task_row_column_count = 27;
+constexpr int task_row_column_count = 28;
 
 /// Inserts one task; bind_task_row fills its placeholders. Writes nothing when the id or the distinct key is
 /// taken.
 constexpr const char* insert_task_row =
     "INSERT INTO tasks (channel, " TASK_ROW_COLUMNS
-    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT DO NOTHING";
 
 /// What has to be encoded before it can be bound; must outlive the run.

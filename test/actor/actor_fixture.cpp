@@ -33,6 +33,7 @@ public:
   result<std::vector<task>> load_pending(const std::string&, order_key, window_limits) override {
     return why_;
   }
+  result<std::vector<task>> load_held(const std::string&, uint32_t) override { return why_; }
   result<std::vector<task>> load_delayed(const std::string&, uint32_t) override { return why_; }
   result<std::optional<task>> find_task(const std::string&) override { return why_; }
   result<std::vector<task>> find_tasks(const std::vector<std::string>&) override { return why_; }

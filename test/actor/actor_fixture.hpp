@@ -60,12 +60,14 @@ public:
   result<void> stop(const attempt_key& key, int64_t grace_ms) override;
   void settled(const attempt_key& key) override;
   std::vector<known_attempt> known_attempts(const std::string& channel) const override;
+  uint64_t launcher_id() const override { return launcher; }
 
   /// Ends a running command.
   void end(const attempt_key& key, int exit_code);
   void end(const attempt_key& key, outcome how);
 
   process_events* events = nullptr;
+  uint64_t launcher = 1;
   /// Whether commands end when they are stopped.
   bool obedient = true;
   /// Refuses starts, as a full queue does, while it is set.

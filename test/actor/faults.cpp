@@ -53,6 +53,33 @@ TEST_CASE("an attempt for which the launcher's client has no room waits, and is 
   CHECK(actors.status("default").counts.lost == 0);
 }
 
+TEST_CASE(
+    "an attempt that had not been handed over when its actors died is handed over by their successors") {
+  actor_fixture actors({actor_fixture::make_channel("default", false, 1)});
+  actors.runner.full = true;
+  push_item item = actors.item("one");
+  item.options.delivery = delivery_kind::at_most_once;
+  const auto reply = actors.push(std::move(item));
+  actors.settle();
+  for (int i = 0; i < 4; ++i)
+    actors.break_executor("default");
+  const auto id = (*reply)->task_id;
+  SECTION("the launcher is the same") {
+    actors.runner.full = false;
+    actors.pass(std::chrono::seconds(1));
+    REQUIRE(actors.runner.started.size() == 1);
+    CHECK(actors.runner.started[0].key == attempt_key{id, 1});
+    CHECK(actors.stored(id).recoveries == 0);
+    CHECK(actors.status("default").counts.lost == 0);
+  }
+  SECTION("it is another one, which cannot tell") {
+    actors.runner.launcher = 2;
+    actors.break_executor("default");
+    CHECK(actors.runner.started.empty());
+    CHECK(actors.stored(id).state == task_state::dead);
+  }
+}
+
 TEST_CASE("an attempt that nobody runs any more is found by the check and run again") {
   actor_fixture actors({actor_fixture::make_channel("default", false, 1)});
   const auto reply = actors.push(actors.item("one"));

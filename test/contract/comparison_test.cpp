@@ -85,7 +85,7 @@ private:
     case 8:
     case 9:
     case 10:
-      return lease_task{id(), static_cast<uint32_t>(1 + below(3)), moment()};
+      return lease_task{id(), static_cast<uint32_t>(1 + below(3)), moment(), below(3)};
     case 11:
     case 12:
     case 13:

@@ -53,6 +53,24 @@ STORE_TEST("higher priority goes first, then first in, first out") {
   }
 }
 
+STORE_TEST("held tasks are listed in order of acceptance, those of their channel alone") {
+  TestType backend;
+  auto store = backend.open();
+  for (const auto* id : {"a", "b", "c", "d"})
+    insert(*store, make_keyed_task(id, "biz", "k", 1));
+  insert(*store, make_task("free", "biz"));
+  insert(*store, make_delayed_task("later", "biz", 300));
+  insert(*store, make_keyed_task("x", "other", "k", 1));
+  insert(*store, make_keyed_task("y", "other", "k", 1));
+  REQUIRE(ids_of(require_value(store->load_held("biz", 10))) == names{"b", "c", "d"});
+  REQUIRE(ids_of(require_value(store->load_held("biz", 2))) == names{"b", "c"});
+  REQUIRE(require_value(store->load_held("biz", 0)).empty());
+  REQUIRE(require_value(store->load_held("none", 10)).empty());
+  REQUIRE(change(*store, cancel_task{"a", 5}));
+  REQUIRE(ids_of(require_value(store->load_held("biz", 10))) == names{"c", "d"});
+  REQUIRE(ids_of(require_value(store->load_held("other", 10))) == names{"y"});
+}
+
 STORE_TEST("no more tasks than its maximum share a concurrency key") {
   TestType backend;
   auto store = backend.open();

@@ -286,7 +286,7 @@ TEST_CASE("sqlite: a write that fails changes nothing") {
         INFO(why.message);
         REQUIRE(refused > end);
         REQUIRE(why.code == error_code::unavailable);
-        REQUIRE_THAT(why.message, Catch::Contains("check the disk"));
+        REQUIRE_THAT(why.message, Catch::Contains("ulimit -f"));
         end = refused;
         require_unharmed(*store, end);
       }

@@ -364,12 +364,27 @@ TEST_CASE("sqlite: errors are told apart") {
   REQUIRE_THAT(told(SQLITE_FULL, 0).message, Catch::Contains("disk is full"));
   REQUIRE_THAT(told(SQLITE_IOERR_SHMSIZE, ENOSPC).message, Catch::Contains("disk is full"));
   REQUIRE_THAT(told(SQLITE_IOERR_WRITE, EIO).message, Catch::Contains("check the disk"));
-  REQUIRE_THAT(told(SQLITE_READONLY_DBMOVED, 0).message, Catch::Contains("read-only"));
+  REQUIRE_THAT(told(SQLITE_READONLY, 0).message, Catch::Contains("read-only"));
+  REQUIRE_THAT(told(SQLITE_READONLY_DIRECTORY, 0).message, Catch::Contains("owner and mode"));
+  REQUIRE_THAT(told(SQLITE_READONLY_DBMOVED, 0).message, Catch::Contains("put them back"));
   REQUIRE_THAT(told(SQLITE_BUSY_SNAPSHOT, 0).message, Catch::Contains("busy"));
   REQUIRE_THAT(told(SQLITE_CORRUPT_INDEX, 0).message, Catch::Contains("damaged"));
   REQUIRE_THAT(told(SQLITE_CANTOPEN, EACCES).message, Catch::Contains("cannot be opened"));
+  REQUIRE_THAT(told(SQLITE_CANTOPEN, EMFILE).message, Catch::Contains("ulimit -n"));
+  REQUIRE_THAT(told(SQLITE_CANTOPEN_FULLPATH, ENFILE).message, Catch::Contains("fs.file-max"));
+  REQUIRE_THAT(told(SQLITE_IOERR_WRITE, EFBIG).message, Catch::Contains("ulimit -f"));
+  REQUIRE_THAT(told(SQLITE_IOERR_WRITE, EROFS).message, Catch::Contains("read-only"));
+  REQUIRE_THAT(told(SQLITE_IOERR_SHMLOCK, ENOLCK).message, Catch::Contains("local disk"));
+  REQUIRE_THAT(told(SQLITE_IOERR_NOMEM, 0).message, Catch::Contains("memory"));
+  REQUIRE_THAT(told(SQLITE_AUTH, 0).message, Catch::Contains("put them back"));
+  REQUIRE_THAT(told(SQLITE_SCHEMA, 0).message, Catch::Contains("another program"));
+  REQUIRE_THAT(told(SQLITE_INTERNAL, 0).message, Catch::Contains("restart the daemon"));
+  // An errno of an earlier failure says nothing about this one.
+  REQUIRE_THAT(told(SQLITE_CORRUPT, ENOSPC).message,
+               Catch::Contains("damaged") && !Catch::Contains("disk is full"));
   for (const int code : {SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_BUSY, SQLITE_CORRUPT,
-                         SQLITE_NOMEM, SQLITE_CANTOPEN, SQLITE_INTERRUPT}) {
+                         SQLITE_NOMEM, SQLITE_CANTOPEN, SQLITE_INTERRUPT, SQLITE_AUTH, SQLITE_NOLFS,
+                         SQLITE_PROTOCOL, SQLITE_PERM, SQLITE_ABORT, SQLITE_INTERNAL}) {
     REQUIRE(told(code, 0).code == error_code::unavailable);
     REQUIRE_THAT(told(code, 0).message, Catch::Contains("words") && Catch::Contains("/p"));
   }

@@ -316,7 +316,12 @@ STORE_TEST("relative delays move when the clock is set") {
   insert(*store, make_delayed_task("moment", "cron", 1'000));
   insert(*store, make_running_task("retried", "cron"));
   REQUIRE(change(*store, settled("retried", 1, task_state::delayed)));
+  task expiring = make_task("expiring", "biz");
+  expiring.expires_at_ms = 2'000;
+  insert(*store, expiring);
   REQUIRE(change(*store, adjust_clock{500, {"boot-1", 77}}));
+  REQUIRE(find(*store, "expiring").expires_at_ms == 2'500);
+  REQUIRE(require_value(store->recover_channel("biz")).next_expiry_ms == 2'500);
   REQUIRE(find(*store, "pause").not_before_ms == 1'500);
   REQUIRE(find(*store, "moment").not_before_ms == 1'000);
   REQUIRE(find(*store, "retried").not_before_ms == 700);

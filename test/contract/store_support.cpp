@@ -131,6 +131,8 @@ std::string render(const task& value) {
        << " not_before=" << value.not_before_ms << (value.delay_is_relative ? " relative" : "")
        << " expires=" << value.expires_at_ms << " started=" << value.started_at_ms
        << " ended=" << value.ended_at_ms << " output=" << value.output_bytes;
+  if (value.launcher_id != 0)
+    text << " launcher=" << value.launcher_id;
   if (value.cancel_requested)
     text << " to be cancelled";
   if (value.last_outcome)
@@ -234,6 +236,7 @@ std::string render_all(queue_store& store, const std::vector<std::string>& chann
       text << "  page of " << window.size() << render(window) << "\n";
       after = order_of(window.back());
     }
+    text << "  held" << render(require_value(store.load_held(channel, 10))) << "\n";
     text << "  delayed" << render(require_value(store.load_delayed(channel, 10))) << "\n";
   }
   for (const auto& id : ids) {

@@ -20,6 +20,10 @@ constexpr uint64_t never = std::numeric_limits<uint64_t>::max();
 /// a busy machine.
 constexpr double journal_time_max_s = 3.0;
 
+/// A delay counts from the moment in which the daemon has read the push, and the times in the file are cut to
+/// hundredths of a second.
+constexpr double delay_tolerance_s = 0.05;
+
 std::string name_of(const std::string& id, uint32_t attempt) {
   return "attempt " + std::to_string(attempt) + " of task " + id;
 }
@@ -62,6 +66,7 @@ void command_history::take(const std::string& line) {
     attempt.started = line_;
     if (!(words >> attempt.pid >> attempt.parent))
       seen_.push_back("a line makes no sense: " + line);
+    attempt.start_time_s = read_time(words);
   } else if (kind == "E") {
     if (attempt.started == 0 || attempt.ended != 0)
       seen_.push_back(name_of(id, number) + " ended without a start, or twice");
@@ -114,16 +119,22 @@ void command_history::check_attempts(const std::string& id,
     if (number > 1 && attempt.started != 0 && attempts.count(number - 1) == 0 &&
         (first_kill_ == 0 || first_kill_ > attempt.started))
       found.push_back(name_of(id, number) + " ran, the one before never did, and nothing had been killed");
+    if (facts.earliest_start_s > 0 && attempt.start_time_s > 0 &&
+        attempt.start_time_s < facts.earliest_start_s - delay_tolerance_s)
+      found.push_back(name_of(id, number) + " started " +
+                      std::to_string(facts.earliest_start_s - attempt.start_time_s) +
+                      " seconds before its delay was over");
     if (after == attempts.end())
       break;
     const auto& [next_number, next] = *after;
     const auto kill = kill_of(attempt, next.started);
-    if (kill && kill->time_s > 0 && attempt.end_time_s > 0 &&
+    const bool retried = was_to_be_retried(number, attempt, facts);
+    if (!retried && kill && kill->time_s > 0 && attempt.end_time_s > 0 &&
         kill->time_s - attempt.end_time_s > journal_time_max_s)
       found.push_back(name_of(id, next_number) + " ran after attempt " + std::to_string(number) +
                       ", which had ended " + std::to_string(kill->time_s - attempt.end_time_s) +
                       " seconds before its launcher was killed");
-    if (!kill)
+    if (!kill && !retried)
       found.push_back(name_of(id, next_number) + " ran after attempt " + std::to_string(number) +
                       ", whose launcher " + std::to_string(attempt.parent) + " was not killed");
     if (next.started < attempt.started)
@@ -131,7 +142,7 @@ void command_history::check_attempts(const std::string& id,
     if (attempt.ended > next.started)
       found.push_back(name_of(id, number) + " (process " + std::to_string(attempt.pid) +
                       ") still ran when attempt " + std::to_string(next_number) + " had started");
-    if (attempt.background_ended > next.started)
+    if (!retried && attempt.background_ended > next.started) // what a command leaves behind may go on
       found.push_back("the background process of " + name_of(id, number) + " still ran when attempt " +
                       std::to_string(next_number) + " had started");
   }
@@ -180,6 +191,12 @@ void command_history::check_limits(const std::map<std::string, task_facts>& fact
   std::map<std::string, int> with_key;
   for (const auto& one : changes) {
     const auto& fact = facts.at(*one.id);
+    if (!fact.concurrency_key.empty()) {
+      const int beside = with_key[fact.channel + "/" + fact.concurrency_key] += one.by;
+      if (one.by > 0 && beside > fact.concurrency_max)
+        found.push_back("task " + *one.id + " ran beside " + std::to_string(beside - 1) +
+                        " others of the concurrency key " + fact.concurrency_key);
+    }
     const int running = in_channel[fact.channel] += one.by;
     if (one.by > 0 && running > workers.at(fact.channel))
       found.push_back("channel " + fact.channel + " ran " + std::to_string(running) +
@@ -221,7 +238,9 @@ history_figures command_history::figures(const std::map<std::string, task_facts>
         continue;
       }
       ++sums.starts;
-      if (number < last || (fact != facts.end() && fact->second.final_lost))
+      if (fact != facts.end() && was_to_be_retried(number, found->second, fact->second))
+        ++sums.retried_attempts;
+      else if (number < last || (fact != facts.end() && fact->second.final_lost))
         ++sums.lost_attempts;
     }
   }

@@ -15,7 +15,9 @@ namespace task_runner::test {
 
 // Lines of the file. Each is appended by one write to a descriptor opened with O_APPEND, so that the kernel
 // puts them in order and none is torn:
-//   S TASK ATTEMPT PID PARENT      a command starts; PARENT is the launcher that started it
+//   S TASK ATTEMPT PID PARENT [SECONDS]
+//                                  a command starts; PARENT is the launcher that started it; SECONDS since
+//                                  boot
 //   E TASK ATTEMPT [SECONDS]       its end, just before it exits; SECONDS since boot
 //   B TASK ATTEMPT                 the end of the background process that it left behind
 //   launcher PID                   the harness has seen this launcher at work
@@ -30,6 +32,7 @@ struct attempt_record {
   int pid = 0;
   int parent = 0;
   /// Seconds since boot; 0: not known.
+  double start_time_s = 0;
   double end_time_s = 0;
 };
 
@@ -42,6 +45,13 @@ struct task_facts {
   uint32_t final_attempt = 0;
   /// The last attempt was lost, and there was no further one.
   bool final_lost = false;
+  /// So many first attempts fail and are followed by another one, without anything being killed.
+  uint32_t fails_first = 0;
+  /// It must not start before, seconds since boot; 0: at any time.
+  double earliest_start_s = 0;
+  /// At most so many of its channel with the same key run side by side; empty: any number may.
+  std::string concurrency_key = {};
+  int concurrency_max = 0;
 };
 
 /// Totals for the summary.
@@ -50,6 +60,8 @@ struct history_figures {
   /// Attempts that were followed by another one, or were the last of a task given up, because their launcher
   /// was killed.
   uint64_t lost_attempts = 0;
+  /// Attempts that failed and were followed by another one.
+  uint64_t retried_attempts = 0;
   /// Attempts that never started: their lease was stored, then daemon or launcher was killed.
   uint64_t unstarted_leases = 0;
 };
@@ -81,6 +93,11 @@ private:
   };
   /// The kill of the launcher that ran this attempt, when it came before line `until`.
   std::optional<launcher_kill> kill_of(const attempt_record& attempt, uint64_t until) const;
+  /// Whether it failed as it was meant to, and another attempt is due.
+  static bool was_to_be_retried(uint32_t number, const attempt_record& attempt,
+                                const task_facts& facts) noexcept {
+    return number <= facts.fails_first && attempt.ended != 0;
+  }
   void check_attempts(const std::string& id, const std::map<uint32_t, attempt_record>& attempts,
                       const task_facts& facts, std::vector<std::string>& found) const;
   void check_limits(const std::map<std::string, task_facts>& facts, const std::map<std::string, int>& workers,

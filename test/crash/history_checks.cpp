@@ -88,6 +88,41 @@ TEST_CASE("offence: a second attempt of what had ended long before its launcher 
   CHECK(offences(lines("50.50"), facts_of(2, 0, 0)) == std::vector<std::string>{});
 }
 
+TEST_CASE("an attempt that fails as it was meant to is followed by another, and by no more than that") {
+  auto facts = facts_of(2, 0, 0);
+  facts.at("a").fails_first = 1;
+  const std::vector<std::string> lines{"launcher 10", "S a 1 100 10", "E a 1", "S a 2 101 10", "E a 2"};
+  CHECK(offences(lines, facts) == std::vector<std::string>{});
+  command_history history;
+  for (const auto& line : lines)
+    history.take(line);
+  CHECK(history.figures(facts).retried_attempts == 1);
+  CHECK(history.figures(facts).lost_attempts == 0);
+  auto more = lines;
+  more.insert(more.end(), {"S a 3 102 10", "E a 3"});
+  facts.at("a").final_attempt = 3;
+  check_offence(more, facts, "attempt 3 of task a ran after attempt 2, whose launcher 10 was not killed");
+}
+
+TEST_CASE("offence: a command that starts before its delay is over") {
+  auto facts = facts_of(1, 0, 0);
+  facts.at("a").earliest_start_s = 50.0;
+  CHECK(offences({"S a 1 100 10 50.00", "E a 1"}, facts) == std::vector<std::string>{});
+  check_offence({"S a 1 100 10 49.80", "E a 1"}, facts, "before its delay was over");
+}
+
+TEST_CASE("offence: more tasks of one concurrency key side by side than it allows") {
+  auto facts = facts_of(1, 1, 0);
+  for (auto* task : {"a", "b"}) {
+    facts.at(task).concurrency_key = "k";
+    facts.at(task).concurrency_max = 1;
+  }
+  CHECK(offences({"S a 1 100 10", "E a 1", "S b 1 101 10", "E b 1"}, facts) == std::vector<std::string>{});
+  check_offence({"S a 1 100 10", "S b 1 101 10", "E a 1", "E b 1"}, facts, "others of the concurrency key k");
+  facts.at("a").concurrency_max = facts.at("b").concurrency_max = 2;
+  CHECK(offences({"S a 1 100 10", "S b 1 101 10", "E a 1", "E b 1"}, facts) == std::vector<std::string>{});
+}
+
 TEST_CASE("offence: a second attempt without a first, and nothing killed") {
   check_offence({"S a 2 100 10", "E a 2"}, facts_of(2, 0, 0), "nothing had been killed");
 }

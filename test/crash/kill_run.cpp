@@ -29,6 +29,11 @@ constexpr int grant_range = 24;
 constexpr size_t unfinished_max = 150;
 /// A kill comes after at most so long.
 constexpr uint64_t load_time_us = 500'000;
+/// Longest standstill of a daemon or launcher; of a daemon for which messages pile up; and how long after
+/// that Redis is killed at the latest.
+constexpr uint64_t freeze_time_us = 1'000'000;
+constexpr uint64_t pile_up_time_us = 150'000;
+constexpr uint64_t take_time_us = 6'000;
 /// Tasks that are looked at in one cycle.
 constexpr size_t looks_per_cycle = 80;
 constexpr size_t looks_at_oldest = 5;
@@ -93,10 +98,12 @@ void kill_run::cycle() {
   if (waiting_.size() < unfinished_max)
     load_->grant(grant_min + static_cast<int>(random_.below(grant_range)));
   const auto draw = random_.below(100);
-  const auto kind = draw < 35   ? kill_kind::daemon
-                    : draw < 55 ? kill_kind::launcher
-                    : draw < 75 ? kill_kind::both
-                                : kill_kind::redis;
+  const auto kind = draw < 30   ? kill_kind::daemon
+                    : draw < 48 ? kill_kind::launcher
+                    : draw < 64 ? kill_kind::both
+                    : draw < 84 ? kill_kind::redis
+                    : draw < 92 ? kill_kind::frozen_daemon
+                                : kill_kind::frozen_launcher;
   let_load_run();
   switch (kind) {
   case kill_kind::daemon:
@@ -133,6 +140,12 @@ void kill_run::cycle() {
   }
   case kill_kind::redis:
     kill_redis();
+    break;
+  case kill_kind::frozen_daemon:
+    freeze_daemon();
+    break;
+  case kill_kind::frozen_launcher:
+    freeze_launcher();
     break;
   }
   ++kills_[static_cast<size_t>(kind)];
@@ -183,11 +196,7 @@ void kill_run::kill_launcher() {
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, launcher_, 0));
   if (pidfd < 0)
     return; // killed in the cycle before, and nobody has needed a new one yet
-  const auto mark = "TR_TEST_HOME=" + daemon_->home();
-  const auto directory = "/proc/" + std::to_string(launcher_);
-  // Never a process that has got the number of a launcher that is gone.
-  if (read_file(directory + "/comm") == "tr-launcher\n" &&
-      read_file(directory + "/environ").find(mark) != std::string::npos) {
+  if (living_launcher() != 0) {
     const auto uptime = read_file("/proc/uptime");
     history_.note("launcher-killed " + std::to_string(launcher_) + " " + uptime.substr(0, uptime.find(' ')));
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
@@ -233,7 +242,58 @@ void kill_run::await_known_again(steady_clock::time_point started) {
   returns_.push_back(since(started));
 }
 
+int kill_run::living_launcher() const {
+  const auto directory = "/proc/" + std::to_string(launcher_);
+  // Never a process that has got the number of a launcher that is gone.
+  const bool lives =
+      launcher_ > 0 && read_file(directory + "/comm") == "tr-launcher\n" &&
+      read_file(directory + "/environ").find("TR_TEST_HOME=" + daemon_->home()) != std::string::npos;
+  return lives ? launcher_ : 0;
+}
+
+template <class Function>
+void kill_run::freeze(int pid, uint64_t time_max_us, Function meanwhile) {
+  if (pid == 0)
+    return;
+  ::kill(pid, SIGSTOP);
+  std::this_thread::sleep_for(microseconds(random_.below(time_max_us)));
+  meanwhile();
+  ::kill(pid, SIGCONT); // a process that has been killed stays a zombie until its parent goes on
+}
+
+void kill_run::freeze_daemon() {
+  const bool kills = random_.chance(30);
+  const int before = launcher_;
+  freeze(daemon_->pid(), freeze_time_us, [&] {
+    if (!kills)
+      return;
+    kill_launcher();
+    ++kills_while_frozen_;
+  });
+  if (kills)
+    await_launcher_after(before);
+}
+
+void kill_run::freeze_launcher() {
+  note_launcher();
+  const bool kills = random_.chance(30);
+  freeze(living_launcher(), freeze_time_us, [&] {
+    if (!kills)
+      return;
+    kill_daemon();
+    ++kills_while_frozen_;
+  });
+  if (!daemon_->child().running())
+    start_daemon(true);
+}
+
 void kill_run::kill_redis() {
+  // Half of the time messages pile up while the daemon stands still, so that it is about to take them when
+  // their server dies.
+  if (random_.chance(50)) {
+    freeze(daemon_->pid(), pile_up_time_us, [] {});
+    std::this_thread::sleep_for(microseconds(random_.below(take_time_us)));
+  }
   load_->set_redis_port(0);
   redis_.kill();
   std::this_thread::sleep_for(microseconds(random_.below(100'000)));
@@ -370,6 +430,7 @@ void kill_run::settle() {
        << ", duplicates " << duplicates << ", pushed more than once " << again << ")\n"
        << "ended and compared " << ended_.size() << ", without outcome " << waiting_.size() << "\n"
        << "commands started " << sums.starts << ", attempts lost with their launcher " << sums.lost_attempts
+       << ", attempts that failed and were made again " << sums.retried_attempts
        << ", leases that never started " << sums.unstarted_leases << ", tasks given up " << given_up << "\n";
   figures_ = text.str();
 }
@@ -414,6 +475,11 @@ std::map<std::string, task_facts> kill_run::facts() const {
     auto& fact = all[id];
     fact.channel = task.spec.channel;
     fact.distinct_key = task.spec.distinct_key;
+    fact.fails_first = task.spec.fails_first;
+    fact.concurrency_key = task.spec.concurrency_key;
+    fact.concurrency_max = task.spec.concurrency_max;
+    if (task.spec.delay_ms > 0)
+      fact.earliest_start_s = task.pushed_at_s + task.spec.delay_ms / 1000.0;
     const auto end = ended_.find(id);
     if (end != ended_.end()) {
       fact.final_attempt = end->second.attempt;
@@ -431,8 +497,9 @@ std::string kill_run::summary() const {
     cycles += count;
   std::ostringstream text;
   text << "seed " << seed_ << ", " << cycles << " kill cycles: daemon " << kills_[0] << ", launcher "
-       << kills_[1] << ", both " << kills_[2] << ", Redis " << kills_[3]
-       << "; daemons killed again while starting " << kills_while_starting_ << "\n"
+       << kills_[1] << ", both " << kills_[2] << ", Redis " << kills_[3] << ", daemon stopped for a while "
+       << kills_[4] << ", launcher stopped for a while " << kills_[5] << " (the other one killed meanwhile "
+       << kills_while_frozen_ << "); daemons killed again while starting " << kills_while_starting_ << "\n"
        << figures_ << "from a daemon's start until it lists what runs: p50 " << returns.middle.count()
        << " ms, max " << returns.largest.count() << " ms (" << known_running_
        << " running commands found again)\n"

@@ -20,9 +20,9 @@
 
 namespace task_runner::test {
 
-/// What is killed in a cycle.
-enum class kill_kind : uint8_t { daemon, launcher, both, redis };
-constexpr size_t kill_kinds = 4;
+/// What is killed in a cycle; or stopped for a while and let go on, alone or with the death of the other.
+enum class kill_kind : uint8_t { daemon, launcher, both, redis, frozen_daemon, frozen_launcher };
+constexpr size_t kill_kinds = 6;
 
 /// Smallest, middle and largest of some durations.
 struct duration_summary {
@@ -66,6 +66,13 @@ private:
   void kill_launcher();
   void start_daemon(bool launcher_lives);
   void kill_redis();
+  void freeze_daemon();
+  void freeze_launcher();
+  /// Has `pid` stop for a random time, of at most so long; does `meanwhile` in between.
+  template <class Function>
+  void freeze(int pid, uint64_t time_max_us, Function meanwhile);
+  /// Its pid when it is the launcher of this run and lives; 0 otherwise.
+  int living_launcher() const;
   void note_launcher();
   void await_launcher_after(int killed);
   void await_known_again(std::chrono::steady_clock::time_point started);
@@ -102,6 +109,7 @@ private:
 
   std::array<uint64_t, kill_kinds> kills_{};
   uint64_t kills_while_starting_ = 0;
+  uint64_t kills_while_frozen_ = 0;
   int launcher_ = 0;
   std::vector<std::chrono::milliseconds> returns_;
   std::vector<std::chrono::milliseconds> replacements_;

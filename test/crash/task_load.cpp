@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <ctime>
 #include <stdexcept>
 #include <utility>
 
@@ -20,6 +21,15 @@ constexpr std::chrono::milliseconds retry_pause{10};
 /// More lines than this come from seq(1), so that the shell does not take longer than the kills allow.
 constexpr int shell_lines_max = 100;
 constexpr const char* intake_key = "task:prepare:queue";
+/// The only exit code after which another attempt is made, where a task has several; the script has it too.
+constexpr int retried_exit_code = 75;
+constexpr int retry_pause_ms = 50;
+
+double seconds_since_boot() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
 
 std::string seconds_text(int ms) {
   auto text = std::to_string(1'000 + ms % 1'000);
@@ -54,6 +64,16 @@ task_spec make_spec(random_source& random, const std::string& id) {
     spec.output_lines = static_cast<int>(random.below(static_cast<uint64_t>(shell_lines_max)));
   if (random.chance(6))
     spec.background_ms = static_cast<int>(50 + random.below(500));
+  if (random.chance(30))
+    spec.priority = static_cast<int>(random.below(11)) - 5;
+  if (random.chance(10))
+    spec.delay_ms = static_cast<int>(20 + random.below(900));
+  if (random.chance(12) && spec.exit_code != retried_exit_code)
+    spec.fails_first = static_cast<uint32_t>(1 + random.below(2));
+  if (spec.channel != "one" && random.chance(15)) {
+    spec.concurrency_max = static_cast<int>(1 + random.below(2));
+    spec.concurrency_key = "at most " + std::to_string(spec.concurrency_max);
+  }
   return spec;
 }
 
@@ -78,10 +98,11 @@ std::string load_channels_ini() {
 std::string command_script() {
   // Every line to the history is one echo, so one write to a descriptor opened for appending.
   // SIGPIPE is ignored, so that what outlives its launcher does not end by its output alone, unseen.
-  return R"(# HISTORY EXIT_CODE SLEEP_SECONDS OUTPUT_LINES BACKGROUND_SECONDS
+  return R"(# HISTORY EXIT_CODE SLEEP_SECONDS OUTPUT_LINES BACKGROUND_SECONDS FAILS_FIRST
 trap '' PIPE
 me="$TASK_RUNNER_TASK_ID $TASK_RUNNER_ATTEMPT"
-echo "S $me $$ $PPID" >>"$1"
+read -r now rest </proc/uptime
+echo "S $me $$ $PPID $now" >>"$1"
 if [ "$5" != 0.000 ]; then
   (sleep "$5"; echo "B $me" >>"$1") &
 fi
@@ -98,6 +119,7 @@ fi
 printf %s "end of $TASK_RUNNER_TASK_ID"
 read -r now rest </proc/uptime
 echo "E $me $now" >>"$1"
+[ "$TASK_RUNNER_ATTEMPT" -gt "$6" ] || exit 75
 exit "$2"
 )";
 }
@@ -109,7 +131,37 @@ std::vector<std::string> task_spec::words(const command_files& files) const {
           std::to_string(exit_code),
           seconds_text(sleep_ms),
           std::to_string(output_lines),
-          seconds_text(background_ms)};
+          seconds_text(background_ms),
+          std::to_string(fails_first)};
+}
+
+nlohmann::json task_spec::option_members() const {
+  auto members = nlohmann::json::object();
+  if (priority != 0)
+    members["priority"] = priority;
+  if (delay_ms > 0)
+    members["delay"] = delay_ms / 1000.0;
+  if (fails_first > 0) {
+    members["max_attempts"] = fails_first + 1;
+    members["backoff"] = "constant";
+    members["backoff_s"] = retry_pause_ms / 1000.0;
+    members["retry_on"] = {retried_exit_code};
+  }
+  if (!concurrency_key.empty()) {
+    members["concurrency_key"] = concurrency_key;
+    members["concurrency_max"] = concurrency_max;
+  }
+  return members;
+}
+
+name_values task_spec::option_fields() const {
+  name_values fields;
+  const auto members = option_members();
+  for (const auto& [name, value] : members.items())
+    fields.emplace_back(name, value.is_string()  ? value.get<std::string>()
+                              : value.is_array() ? value.front().dump()
+                                                 : value.dump());
+  return fields;
 }
 
 std::string task_spec::line(const command_files& files) const {
@@ -252,7 +304,8 @@ bool task_load::push_http(const task_spec& spec, connections& open) {
   if (!open.http || open.http_port != port)
     open.http = std::make_unique<http_client>(port);
   open.http_port = port;
-  name_values fields{{"channel", spec.channel}, {"id", spec.id}};
+  name_values fields = spec.option_fields();
+  fields.insert(fields.end(), {{"channel", spec.channel}, {"id", spec.id}});
   if (spec.form == command_form::argv) {
     const auto words = spec.words(files_);
     fields.insert(fields.end(), {{"task", "of " + spec.id}, {"command", words.front()}});
@@ -261,11 +314,7 @@ bool task_load::push_http(const task_spec& spec, connections& open) {
   } else {
     fields.emplace_back("task", spec.line(files_));
   }
-  int pushes = 0;
-  {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    pushes = ++tasks_.at(spec.id).pushes;
-  }
+  const int pushes = note_push(spec.id);
   const auto answer = open.http->post_form("/push", fields);
   if (answer.status == 429 || answer.status == 503)
     return false;
@@ -295,7 +344,9 @@ bool task_load::push_redis(const task_spec& spec, connections& open) {
     return false;
   if (!open.redis)
     open.redis = std::make_unique<redis_client>(port);
-  nlohmann::json message{{"chan", spec.channel}, {"id", spec.id}};
+  auto message = spec.option_members();
+  message["chan"] = spec.channel;
+  message["id"] = spec.id;
   if (spec.form == command_form::argv) {
     auto words = spec.words(files_);
     message["command"] = {{"name", words.front()}};
@@ -304,15 +355,20 @@ bool task_load::push_redis(const task_spec& spec, connections& open) {
   } else {
     message["task"] = spec.line(files_);
   }
-  {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    ++tasks_.at(spec.id).pushes;
-  }
+  note_push(spec.id);
   const auto reply = open.redis->command({"LPUSH", intake_key, message.dump()});
   if (reply.type == redis_value::kind::error)
     return false; // it is still loading its data
   acknowledge(spec.id, {});
   return true;
+}
+
+int task_load::note_push(const std::string& id) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  auto& entry = tasks_.at(id);
+  if (entry.pushes == 0)
+    entry.pushed_at_s = seconds_since_boot();
+  return ++entry.pushes;
 }
 
 void task_load::acknowledge(const std::string& id, const std::string& holder) {

@@ -4,6 +4,8 @@
 
 #include "test/support/http_client.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -58,6 +60,14 @@ struct task_spec {
   int output_lines = 0;
   /// Leaves a process of its session behind that lives so long and holds the output; 0: none.
   int background_ms = 0;
+  int priority = 0;
+  /// Not before so long after its first push; 0: at once.
+  int delay_ms = 0;
+  /// So many first attempts fail in a way that is worth another one.
+  uint32_t fails_first = 0;
+  /// At most so many tasks of the channel with the same key run at once; empty: no key.
+  std::string concurrency_key;
+  int concurrency_max = 0;
 
   /// The words of the command.
   std::vector<std::string> words(const command_files& files) const;
@@ -65,6 +75,9 @@ struct task_spec {
   std::string line(const command_files& files) const;
   /// Every byte that it writes to stdout and stderr.
   std::string expected_output() const;
+  /// Its options as form fields, and as members of a JSON document.
+  name_values option_fields() const;
+  nlohmann::json option_members() const;
 };
 
 /// Channels of the load: name and workers. The last one is distinct.
@@ -79,6 +92,8 @@ struct pushed_task {
   bool through_redis = false;
   /// How often it has been handed over; more than once when an answer did not come.
   int pushes = 0;
+  /// When it was handed over first, seconds since boot.
+  double pushed_at_s = 0;
   bool acknowledged = false;
   /// It was a duplicate: this task stands for it.
   std::string holder;
@@ -120,6 +135,8 @@ private:
   /// True when it is decided.
   bool push_http(const task_spec& spec, connections& open);
   bool push_redis(const task_spec& spec, connections& open);
+  /// Gives how often it has been handed over, this time included.
+  int note_push(const std::string& id);
   void acknowledge(const std::string& id, const std::string& holder);
   void add_offence(const std::string& what);
 

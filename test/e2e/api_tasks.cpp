@@ -381,6 +381,7 @@ TEST_CASE("path parameters are decoded, HEAD and OPTIONS and wrong methods are a
 TEST_CASE("the daemon says that it lives and can work, and stops when it is told to") {
   test_daemon runner;
   CHECK(data_of(runner, "GET", "/livez").at("alive") == true);
+  CHECK(data_of(runner, "GET", "/startupz").at("started") == true);
   CHECK(data_of(runner, "GET", "/readyz").at("ready") == true);
   CHECK_FALSE(request(runner, "GET", "/readyz").contains("checks"));
   const auto checks = request(runner, "GET", "/readyz?verbose").at("checks");
@@ -414,6 +415,7 @@ TEST_CASE("a draining daemon is alive, not ready, takes nothing, and can still b
     return check.at("healthy") == false && !check.at("reason").get<std::string>().empty();
   }));
   CHECK(data_of(runner, "GET", "/livez").at("alive") == true);
+  CHECK(data_of(runner, "GET", "/startupz").at("started") == true);
   const auto refused_push = runner.http().post_form("/push", {{"task", "true"}});
   CHECK(refused_push.status == 503);
   CHECK_FALSE(refused_push.header("retry-after").empty());

@@ -10,14 +10,6 @@ namespace {
 
 constexpr uint64_t disk_bytes = 8 * 1024 * 1024;
 
-/// How many messages wait in the intake list or in taken lists.
-size_t messages_in(redis_client& redis) {
-  auto count = static_cast<size_t>(redis.command({"LLEN", "task:prepare:queue"}).integer);
-  for (const auto& list : redis.command({"KEYS", "{task:prepare:queue}:taken:*"}).texts())
-    count += static_cast<size_t>(redis.command({"LLEN", list}).integer);
-  return count;
-}
-
 } // namespace
 
 TEST_CASE(
@@ -154,7 +146,7 @@ TEST_CASE("fault: a state directory that is moved away refuses pushes until it i
 
   const auto away = runner.path("away");
   std::filesystem::rename(runner.state_dir(), away);
-  check_unavailable(runner.http().post_form("/push", {{"task", "echo unheard"}}), "check that its directory");
+  check_unavailable(runner.http().post_form("/push", {{"task", "echo unheard"}}), "put them back");
   CHECK(runner.log().find("have been removed or replaced") != std::string::npos);
   CHECK(runner.http().get("/status").status == 200);
   end.open();
@@ -185,8 +177,7 @@ TEST_CASE("fault: nothing is accepted into a store whose files have been removed
     std::filesystem::rename(database + ".copy", database);
   }
   for (int i = 0; i < 3; ++i)
-    check_unavailable(runner.http().post_form("/push", {{"task", "echo unheard"}}),
-                      "check that its directory");
+    check_unavailable(runner.http().post_form("/push", {{"task", "echo unheard"}}), "put them back");
   CHECK(runner.http().post_form("/queue", {{"name", "unheard"}}).status == 503);
   CHECK(runner.http().get("/status").status == 200);
   size_t told = 0;

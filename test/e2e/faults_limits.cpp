@@ -43,18 +43,6 @@ private:
   std::vector<int> descriptors_;
 };
 
-/// Clock ticks of CPU that a process has used.
-long used_ticks(int pid) {
-  const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
-  long user = 0;
-  long system = 0;
-  const auto name_end = stat.rfind(')');
-  REQUIRE(name_end != std::string::npos);
-  REQUIRE(std::sscanf(stat.c_str() + name_end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld",
-                      &user, &system) == 2);
-  return user + system;
-}
-
 /// One line on stderr, code 1, and nothing left behind.
 void check_given_up(test_daemon& runner, const std::string& limit, const std::string& says) {
   auto start = runner.start_options();
@@ -172,6 +160,44 @@ TEST_CASE("fault: a launcher with few descriptors runs everything, some of it la
   CHECK(limited.stop() == process_end{true, 0});
 }
 
+TEST_CASE("fault: more workers than the launcher can run are told at the start and after a change") {
+  const std::string says = "more workers than the launcher can run";
+  test_daemon runner;
+  CHECK(runner.log().find(says) == std::string::npos);
+  CHECK(runner.report().at("launcher").at("enough_for_workers") == true);
+  stop_whole(runner);
+  runner.options().ini = "[channel.wide]\nworker = 200\n";
+  wrapped_daemon limited(runner, with_limit("-n 256"));
+  REQUIRE(limited.serves());
+  const auto launcher = [&] { return limited.http().get("/status").json().at("daemon").at("launcher"); };
+  const auto room = launcher().at("running_max").get<int>();
+  INFO("room for " << room << " commands");
+  REQUIRE(room < 200);
+  CHECK(launcher().at("enough_for_workers") == false);
+  const auto warnings = [&] {
+    std::vector<std::string> found;
+    for (const auto& line : lines_of(limited.child().error_output()))
+      if (line.find(says) != std::string::npos)
+        found.push_back(line);
+    return found;
+  };
+  REQUIRE(warnings().size() == 1); // the three first channels have 15
+  CHECK(warnings().front().find("workers=215") != std::string::npos);
+  CHECK(warnings().front().find("running_max=" + std::to_string(room)) != std::string::npos);
+  CHECK(warnings().front().find("open files") != std::string::npos);
+  // Again when there are yet more, and not when there are fewer.
+  http_client& http = limited.http();
+  const name_values type{{"Content-Type", "application/json"}};
+  const std::string path = "/api/v1/channels/wide";
+  CHECK(http.send("PATCH", path, type, R"({"worker":201})").status == 200);
+  CHECK(wait_until([&] { return warnings().size() == 2; }));
+  CHECK(http.send("PATCH", path, type, R"({"worker":150})").status == 200);
+  CHECK(http.send("PATCH", path, type, R"({"worker":1})").status == 200);
+  CHECK(launcher().at("enough_for_workers") == true);
+  CHECK(warnings().size() == 2);
+  CHECK(limited.stop() == process_end{true, 0});
+}
+
 TEST_CASE("fault: where the system refuses a fork, attempts wait and run later") {
   if (geteuid() != 0) {
     TR_SKIP("only root can become a user whom nobody else is");
@@ -179,11 +205,14 @@ TEST_CASE("fault: where the system refuses a fork, attempts wait and run later")
   }
   test_daemon runner;
   stop_whole(runner);
+  // Where the binary was built that user may be let in no directory.
+  const auto binary = runner.path("task-runner");
+  std::filesystem::copy_file(task_runner_binary(), binary);
   REQUIRE(run_process(program({"chown", "-R", lonely_user, runner.home()})).end == process_end{true, 0});
   // Thirty: some twelve threads and the launcher, and what is left for commands.
   wrapped_daemon limited(runner, {"setpriv", std::string("--reuid=") + lonely_user,
                                   std::string("--regid=") + lonely_user, "--clear-groups", "bash", "-c",
-                                  R"(ulimit -u 30 && exec "$@")", "limited"});
+                                  R"(ulimit -u 30 && shift && exec )" + binary + R"( "$@")", "limited"});
   const bool serves = limited.serves();
   INFO(limited.child().error_output());
   REQUIRE(serves);

@@ -3,10 +3,12 @@
 #pragma once
 
 #include "test/support/daemon.hpp"
+#include "test/support/redis_client.hpp"
 #include "test/support/small_disk.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <cstdio>
 #include <filesystem>
 
 namespace task_runner::test {
@@ -37,7 +39,8 @@ inline void kill_whole(test_daemon& runner) {
 }
 
 /// Stops the daemon and starts it again with its state directory, empty, on `disk`.
-inline void move_state(test_daemon& runner, const small_disk& disk) {
+template <class Disk>
+void move_state(test_daemon& runner, const Disk& disk) {
   stop_whole(runner);
   std::filesystem::remove_all(runner.state_dir());
   std::filesystem::create_directory_symlink(disk.path(), runner.state_dir());
@@ -126,6 +129,26 @@ inline void check_unavailable(const http_answer& answer, const std::string& says
   CHECK(answer.json().at("status_code") == 503);
   CHECK_FALSE(answer.header("retry-after").empty());
   CHECK(answer.json().at("message").get<std::string>().find(says) != std::string::npos);
+}
+
+/// Clock ticks of CPU that a process has used.
+inline long used_ticks(int pid) {
+  const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+  long user = 0;
+  long system = 0;
+  const auto name_end = stat.rfind(')');
+  REQUIRE(name_end != std::string::npos);
+  REQUIRE(std::sscanf(stat.c_str() + name_end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld",
+                      &user, &system) == 2);
+  return user + system;
+}
+
+/// How many messages wait in the intake list or in taken lists.
+inline size_t messages_in(redis_client& redis) {
+  auto count = static_cast<size_t>(redis.command({"LLEN", "task:prepare:queue"}).integer);
+  for (const auto& list : redis.command({"KEYS", "{task:prepare:queue}:taken:*"}).texts())
+    count += static_cast<size_t>(redis.command({"LLEN", list}).integer);
+  return count;
 }
 
 /// The wait for what heals by itself: the daemon's pauses between attempts grow to some seconds.

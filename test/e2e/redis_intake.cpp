@@ -1,5 +1,6 @@
 // Tasks handed over through a real Redis, as the predecessor documents it, by the real PHP client among
 // others. Each test has a redis-server of its own.
+#include "test/e2e/api_support.hpp"
 #include "test/e2e/gate.hpp"
 #include "test/support/daemon.hpp"
 #include "test/support/redis_server.hpp"
@@ -239,7 +240,7 @@ TEST_CASE("a stop is quick while Redis is away") {
   redis_server redis;
   redis.kill();
   test_daemon runner(over(redis));
-  CHECK(runner.stop(SIGTERM, std::chrono::seconds(5)) == process_end{true, 0});
+  CHECK(runner.stop(SIGTERM, std::chrono::seconds(10)) == process_end{true, 0});
 }
 
 TEST_CASE("password and database are used, and the password shows nowhere") {
@@ -396,4 +397,58 @@ TEST_CASE("kill -9 of the daemon amid a backlog in Redis loses no message and ru
     repeated += times == 1 ? 0 : 1;
   CHECK(repeated == 0);
   CHECK(wait_until([&] { return all_taken(redis); }));
+}
+
+TEST_CASE(
+    "a full channel holds up no other channel of the Redis list, over kill -9 too, and runs in order later") {
+  const redis_server redis;
+  test_daemon runner(over(redis));
+  data_of(runner, "POST", "/api/v1/channels", {{"name", "full"}, {"worker", 0}, {"tasks_max", 5}});
+  data_of(runner, "POST", "/api/v1/channels", {{"name", "open"}, {"worker", 2}});
+  const auto order = runner.path("order");
+  const auto others = runner.path("others");
+  size_t pushed = 0;
+  const auto push_pairs = [&](size_t count) {
+    std::vector<std::vector<std::string>> commands;
+    for (; count > 0; --count, ++pushed) {
+      const auto number = std::to_string(pushed);
+      commands.push_back(
+          {"LPUSH", intake_key, json{{"task", append_line(number, order)}, {"chan", "full"}}.dump()});
+      commands.push_back(
+          {"LPUSH", intake_key, json{{"task", append_line(number, others)}, {"chan", "open"}}.dump()});
+    }
+    redis.client()->pipeline(commands);
+  };
+  push_pairs(60);
+  REQUIRE(wait_lines(others, 60));
+  push_pairs(40); // while the other channel is full already
+  REQUIRE(wait_lines(others, 100));
+  REQUIRE(wait_until([&] { return source(runner).at("parked") == 95; }));
+  const auto health = source(runner);
+  CHECK(health.at("in_flight") == 95);
+  CHECK(health.at("healthy") == true);
+  CHECK(health.at("last_error").get<std::string>().find("channel full holds 5 tasks") != std::string::npos);
+  CHECK(runner.channel("full").at("count") == 5);
+  CHECK(runner.log().find("messages of a channel are parked") != std::string::npos);
+
+  runner.kill();
+  runner.start();
+  REQUIRE(wait_until([&] { return source(runner).at("parked") == 95; }));
+  push_pairs(20);
+  REQUIRE(wait_lines(others, 120));
+  CHECK(read_file(order).empty());
+
+  data_of(runner, "PATCH", "/api/v1/channels/full", {{"worker", 1}});
+  REQUIRE(wait_lines(order, 120));
+  REQUIRE(wait_until([&] { return all_taken(redis); }));
+  const auto lines = lines_of(read_file(order));
+  REQUIRE(lines.size() == 120);
+  for (size_t i = 0; i < lines.size(); ++i)
+    CHECK(lines[i] == std::to_string(i));
+  const auto counts = count_lines(others);
+  CHECK(counts.size() == 120);
+  for (const auto& [line, times] : counts)
+    CHECK(times == 1);
+  CHECK(redis.command({"EXISTS", rejected_key}).integer == 0);
+  CHECK(source(runner).at("parked") == 0);
 }

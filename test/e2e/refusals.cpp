@@ -240,7 +240,7 @@ TEST_CASE("max-body sets where 413 begins") {
   CHECK(runner.channel("default").at("count") == 1);
 }
 
-TEST_CASE("legacy-200 answers 200 with the code in the body") {
+TEST_CASE("legacy-200 answers 200 with the code in the body, on the predecessor's own paths alone") {
   auto options = storing_only();
   options.ini = "[http]\nlegacy-200 = true\n";
   test_daemon runner(options);
@@ -248,12 +248,37 @@ TEST_CASE("legacy-200 answers 200 with the code in the body") {
     CAPTURE(bad.what);
     const auto answer = runner.http().send(bad.method, bad.target, bad.headers, bad.body);
     CAPTURE(answer.body);
-    CHECK(answer.status == 200);
+    const bool own = bad.target.find("/api/") != 0 && bad.target.find("/nowhere") != 0;
+    CHECK(answer.status == (own ? 200 : bad.status));
     CHECK(answer.json().at("status_code") == bad.status);
     CHECK(answer.json().at("data").is_null());
   }
   check_nothing_queued(runner);
+  for (const std::string later : {"/channels/none", "/channels/none/tasks", "/delay-tasks/none"})
+    CHECK(runner.http().get(later).status == 200);
+  for (const std::string ours : {"/api/v1/tasks/none", "/api/v1/channels/none", "/api/v1", "/channel"})
+    CHECK(runner.http().get(ours).status == 404);
   CHECK(runner.push({{"task", "date"}}).at("result") == true);
+  CHECK(runner.http().post_form("/api/v1/tasks", {{"task", ""}}).status == 400);
+}
+
+TEST_CASE("legacy-200 does not hide from machines that the daemon is not ready") {
+  daemon_options options;
+  options.ini = "[http]\nlegacy-200 = true\n";
+  test_daemon runner(options);
+  const auto running = runner.push_line("exec sleep 1000");
+  REQUIRE(wait_until([&] { return runner.task(running).at("state") == "running"; }));
+  CHECK(runner.http().send("POST", "/api/v1/stop").status == 200);
+  REQUIRE(wait_until([&] { return runner.http().get("/readyz").status == 503; }));
+  const auto refused = runner.http().post_form("/push", {{"task", "date"}});
+  CHECK(refused.status == 200);
+  CHECK(refused.json().at("status_code") == 503);
+  CHECK_FALSE(refused.header("retry-after").empty());
+  CHECK(runner.http().post_form("/api/v1/tasks", {{"task", "date"}}).status == 503);
+  CHECK(runner.http().post_form("/api/v1/stop", {{"now", "true"}}).status == 200);
+  const auto end = runner.child().wait(std::chrono::seconds(30));
+  REQUIRE(end);
+  CHECK(*end == process_end{true, 0});
 }
 
 TEST_CASE(

@@ -56,7 +56,7 @@ TEST_CASE("TERM, INT and USR2 end an idle daemon with code 0 and without a pid f
   CHECK(read_file(runner.pid_file()) == std::to_string(runner.pid()) + "\n");
   const auto begin = std::chrono::steady_clock::now();
   CHECK(runner.stop(number) == process_end{true, 0});
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
   CHECK_FALSE(std::filesystem::exists(runner.pid_file()));
 }
 
@@ -133,7 +133,7 @@ TEST_CASE("drain-timeout stops the wait, and the next daemon settles what was le
   CHECK(runner.stop() == process_end{true, 0});
   const auto took = std::chrono::steady_clock::now() - begin;
   CHECK(took >= std::chrono::milliseconds(950));
-  CHECK(took < std::chrono::seconds(6));
+  CHECK(took < std::chrono::seconds(15));
   CHECK_FALSE(runner.commands().empty());
   runner.start();
   end.open();

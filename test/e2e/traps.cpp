@@ -183,11 +183,14 @@ TEST_CASE("trap: a Redis message for an unknown channel, or that is no JSON, van
     kept = redis.command({"LRANGE", "task:prepare:rejected", "0", "-1"}).texts();
     return kept.size() == messages.size();
   }));
-  for (size_t i = 0; i < messages.size(); ++i) {
-    const auto entry = json::parse(kept[messages.size() - 1 - i]);
-    CHECK(entry.at("message") == messages[i]);
+  // The second is refused where it is read, the first by who knows the channels: either may be filed first.
+  std::vector<std::string> filed;
+  for (const auto& text : kept) {
+    const auto entry = json::parse(text);
+    filed.push_back(entry.at("message"));
     CHECK_FALSE(entry.at("reason").get<std::string>().empty());
   }
+  CHECK(std::is_permutation(filed.begin(), filed.end(), messages.begin(), messages.end()));
   CHECK(runner.log().find("nowhere") != std::string::npos);
   CHECK(runner.report().at("sources").at(0).at("rejected") == 2);
 }
@@ -212,12 +215,15 @@ TEST_CASE("trap: /status reads every queue whole, one round trip to Redis for ea
   };
   REQUIRE(wait_until([&] { return client->command({"KEYS", "*taken*"}).elements.empty(); }));
   const auto before = commands();
+  const auto began = std::chrono::steady_clock::now();
   for (int i = 0; i < 10; ++i) {
     const auto answer = runner.http().get("/status");
     CHECK(answer.json().at("data").at("default").at("tasks").size() == 100);
     CHECK(answer.body.size() < 100'000);
   }
-  CHECK(commands() - before < 10); // it waits at the list as ever; ten statuses ask nothing
+  const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  // It waits at the list as ever, some commands a second; ten statuses of a hundred tasks each ask nothing.
+  CHECK(static_cast<double>(commands() - before) < 10 + 5 * took);
 }
 
 TEST_CASE("trap: a background grandchild that holds the pipes pins the worker for ever") {
@@ -350,10 +356,17 @@ TEST_CASE("trap: the thousandth push takes longer than the first") {
       runner.push_line("echo " + std::to_string(pushed++));
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   };
+  // The best of five, because the machine may be busy with something else at any time.
+  const auto push_three_hundred = [&] {
+    auto best = push(60);
+    for (int i = 0; i < 4; ++i)
+      best = std::min(best, push(60));
+    return 5 * best;
+  };
   push(100); // both warm
-  const auto first = push(300);
+  const auto first = push_three_hundred();
   push(2'000);
-  const auto last = push(300);
+  const auto last = push_three_hundred();
   CAPTURE(first, last);
   CHECK(last < 4 * first + 0.2);
 }

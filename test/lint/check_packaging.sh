@@ -32,7 +32,7 @@ for command in "$(sed -n 's/^ExecStart=//p' "$service")" "$(sed -n 's/^command=/
 done
 
 # What makes commands survive, and the signal the predecessor documents.
-for line in KillMode=process KillSignal=SIGTERM Type=notify OOMPolicy=continue; do
+for line in KillMode=process KillSignal=SIGTERM Type=notify OOMPolicy=continue Delegate=yes; do
   grep -qx "$line" "$service" || fail "the systemd unit lacks $line"
 done
 for line in stopsignal=USR2 stopasgroup=false killasgroup=false; do

@@ -35,7 +35,7 @@ struct queue_bench {
     settings.name = channel_name;
     core.emplace(std::move(settings), queue_limits{});
     take(core->credit(workers, now));
-    take(core->recovered(*store.recover_channel(channel_name), {}, now));
+    take(core->recovered(*store.recover_channel(channel_name), {{}, launcher_id}, now));
   }
 
   void take(queue_effects effects) {
@@ -128,10 +128,25 @@ struct queue_bench {
 
   void check(const std::vector<attempt_key>& live = {}) {
     core->store_checked(*store.recover_channel(channel_name));
-    std::vector<known_attempt> known;
+    take(core->check(known(live), now));
+  }
+
+  /// The queue dies, and another one recovers what the store and the launcher have.
+  void restart(const std::vector<attempt_key>& live = {}, channel_record settings = {}, int64_t workers = 1) {
+    submissions.clear();
+    loads.clear();
+    settings.name = channel_name;
+    core.emplace(std::move(settings), queue_limits{});
+    take(core->credit(workers, now));
+    take(core->recovered(*store.recover_channel(channel_name), known(live), now));
+  }
+
+  launcher_knowledge known(const std::vector<attempt_key>& live) const {
+    launcher_knowledge all;
+    all.launcher_id = launcher_id;
     for (const auto& key : live)
-      known.push_back({key, channel_name, 1, now, false, {}});
-    take(core->check(known, now));
+      all.attempts.push_back({key, channel_name, 1, now, false, {}});
+    return all;
   }
 
   task stored(const std::string& id) {
@@ -155,6 +170,7 @@ struct queue_bench {
   }
 
   wall_time_ms now = 1'700'000'000'000;
+  uint64_t launcher_id = 1;
   memory_store store;
   std::optional<queue_core> core;
   std::deque<store_submission> submissions;

@@ -1,5 +1,5 @@
-// What queue_core does when something goes wrong: commits that fail or only seem to, a deaf launcher, a clock
-// that is set, and what the periodic check repairs or leaves alone; and the common limit.
+// What queue_core does when something goes wrong: commits that fail or only seem to, a clock that is set, and
+// what the periodic check repairs or leaves alone; and how it lives with the common limit.
 #include "test/property/queue_bench.hpp"
 
 #include <catch2/catch.hpp>
@@ -10,27 +10,6 @@
 
 using namespace task_runner;
 using namespace task_runner::test;
-
-TEST_CASE("an attempt that the launcher would not take is handed out again, and nothing is counted") {
-  queue_bench bench;
-  bench.push("a");
-  bench.run();
-  REQUIRE(bench.runs.size() == 1);
-  bench.take(bench.core->start_refused({"a", 1}, bench.now));
-  bench.take(bench.core->tick(bench.now));
-  CHECK(bench.runs.size() == 1);
-  REQUIRE(bench.core->wake_at() != 0);
-  bench.now = bench.core->wake_at();
-  bench.take(bench.core->tick(bench.now));
-  REQUIRE(bench.runs.size() == 2);
-  CHECK(bench.runs[1].value.attempt == 1);
-  CHECK(bench.runs[1].value.recoveries == 0);
-  bench.take(bench.core->start_refused({"a", 1}, bench.now));
-  const auto token = bench.act(task_verb::cancel, "a");
-  bench.run();
-  CHECK(bench.answered(token) == task_state::cancelled);
-  CHECK(bench.stops.empty());
-}
 
 TEST_CASE("a lease whose commit seemed to fail runs once, by the very same attempt") {
   queue_bench bench({}, 0);
@@ -159,15 +138,14 @@ TEST_CASE("an outcome that the queue has not heard of is taken from the launcher
   queue_bench bench;
   bench.push("a");
   bench.run();
-  known_attempt ended;
-  ended.key = {"a", 1};
-  ended.channel = channel_name;
+  auto known = bench.known({{"a", 1}});
+  auto& ended = known.attempts.front();
   ended.ended = true;
   ended.end.key = ended.key;
   ended.end.how = exited(0);
   for (int i = 0; i < 2; ++i) {
     bench.core->store_checked(*bench.store.recover_channel(channel_name));
-    bench.take(bench.core->check({ended}, bench.now));
+    bench.take(bench.core->check(known, bench.now));
   }
   bench.run();
   CHECK(bench.repairs.size() == 1);
@@ -191,16 +169,12 @@ TEST_CASE("a recovered queue ends what was to be cancelled before it died") {
   bench.run();
   bench.act(task_verb::cancel, "a");
   bench.run();
-  channel_record settings;
-  settings.name = channel_name;
-  queue_core fresh(settings, {});
-  std::vector<known_attempt> known(1);
-  known[0].key = {"a", 1};
-  known[0].channel = channel_name;
-  const auto effects = fresh.recovered(*bench.store.recover_channel(channel_name), known, bench.now);
-  REQUIRE(effects.stops.size() == 1);
-  CHECK(effects.stops[0].key == attempt_key{"a", 1});
-  CHECK(effects.runs.empty());
+  bench.stops.clear();
+  bench.runs.clear();
+  bench.restart({{"a", 1}});
+  REQUIRE(bench.stops.size() == 1);
+  CHECK(bench.stops[0].key == attempt_key{"a", 1});
+  CHECK(bench.runs.empty());
 }
 
 TEST_CASE("a pause after a failed commit ends, though the clock is set back by a day") {
@@ -228,7 +202,7 @@ TEST_CASE("when the clock was set the store is asked again what is due") {
   // The clock is set back by an hour, and the store has moved the delay along.
   bench.now -= 3'600'000;
   REQUIRE(bench.store.apply({adjust_clock{-3'600'000, {"boot", 0}}}));
-  bench.take(bench.core->clock_adjusted(bench.now));
+  bench.take(bench.core->clock_adjusted(-3'600'000, bench.now));
   bench.run();
   CHECK(bench.core->wake_at() == bench.now + 60'000);
 }

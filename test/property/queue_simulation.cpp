@@ -37,6 +37,7 @@ void queue_simulation::tally::add(const tally& other) {
   expired += other.expired;
   held += other.held;
   lost += other.lost;
+  handed_again += other.handed_again;
   repairs += other.repairs;
   signals += other.signals;
   removed += other.removed;
@@ -61,15 +62,8 @@ queue_simulation::queue_simulation(uint64_t seed, simulation_faults faults, bool
     of.distinct_ever = of.record.distinct != distinct_mode::off;
     of.workers = in_step_ ? 1 : static_cast<int64_t>(random(5));
     of.workers_peak = of.workers;
-    if (slots_)
-      grant(slots_->set_weight(of.record.name, of.record.weight));
-    start_queue(of);
   }
-}
-
-void queue_simulation::demand(bool holds, const std::string& promise) {
-  if (!holds)
-    throw std::runtime_error("broken promise: " + promise);
+  start_queues();
 }
 
 channel_record queue_simulation::random_record(const std::string& name) {
@@ -144,21 +138,58 @@ void queue_simulation::start_queue(channel& of) {
     demand(static_cast<bool>(found), "the store recovers");
     if (epoch == of.epoch)
       answer_later(of, [this, &of, found = std::move(*found)] {
-        apply(of, of.core->recovered(found, known_attempts(of), now_));
+        apply(of, of.core->recovered(found, known(of), now_));
       });
   });
 }
 
+void queue_simulation::start_queues() {
+  for (auto& of : channels_) {
+    if (slots_)
+      slots_->await_report(of.record.name);
+    start_queue(of);
+  }
+  if (slots_)
+    for (auto& of : channels_)
+      grant(slots_->set_weight(of.record.name, of.record.weight));
+}
+
 void queue_simulation::kill_queue(channel& of) {
-  // Leases that were committed but never handed over are lost with it, and so is their attempt.
+  // What its executor had not given to the launcher's client dies with it.
   of.core.reset();
   ++of.epoch;
   of.mailbox.clear();
+  of.waiting.clear();
   router_mailbox_.push_back([this, &of] {
     if (slots_)
       grant(slots_->queue_lost(of.record.name));
     start_queue(of);
   });
+}
+
+void queue_simulation::kill_daemon() {
+  for (auto& of : channels_) {
+    of.core.reset();
+    ++of.epoch;
+    of.mailbox.clear();
+    of.waiting.clear();
+    of.queued.clear();
+    for (auto at = of.ended.begin(); at != of.ended.end();) // of these the client alone knew
+      at = started_ever_.count(at->first) > 0 ? std::next(at) : of.ended.erase(at);
+  }
+  router_mailbox_.clear();
+  // Some of it was committed, and nobody heard.
+  for (auto jobs = random(store_jobs_.size() + 1); jobs > 0; --jobs)
+    run_store_job();
+  store_jobs_.clear();
+  if (faults_.launcher_dies > 0 && one_in(3)) {
+    if (chance(faults_.journal_lost))
+      lose_journal();
+    kill_launcher();
+  }
+  if (slots_)
+    slots_.emplace(slots_->capacity());
+  start_queues();
 }
 
 admitted_push queue_simulation::random_push(channel& of) {
@@ -301,9 +332,9 @@ void queue_simulation::check(channel& of) {
       of.core->store_checked(found);
       // The executor is asked in a message, and answers in another.
       of.mailbox.push_back([this, &of] {
-        of.mailbox.push_back([this, &of, known = known_attempts(of)] {
+        of.mailbox.push_back([this, &of, told = known(of)] {
           of.checking = false;
-          apply(of, of.core->check(known, now_));
+          apply(of, of.core->check(told, now_));
         });
       });
     });
@@ -314,6 +345,8 @@ void queue_simulation::jump_clock() {
   const int64_t shift = (one_in(2) ? 1 : -1) * (one_in(2) ? 86'400'000 : 3'600'000);
   now_ += shift;
   clock_jumped_ = true;
+  if (shift < 0)
+    turned_back_ms_ -= shift;
   if (one_in(3))
     return; // unnoticed
   store_jobs_.push_back([this, shift] {
@@ -321,7 +354,7 @@ void queue_simulation::jump_clock() {
     demand(static_cast<bool>(answers), "the store moves the delays");
     for (auto& of : channels_)
       if (of.core)
-        post(of, [this](queue_core& core) { return core.clock_adjusted(now_); });
+        post(of, [this, shift](queue_core& core) { return core.clock_adjusted(shift, now_); });
   });
 }
 
@@ -371,8 +404,10 @@ void queue_simulation::step() {
     push_some(of);
   else if (what < 40)
     work_store();
-  else if (what < 66)
+  else if (what < 62)
     deliver(of);
+  else if (what < 66)
+    hand_over(of);
   else if (what < 80)
     end_process(of);
   else if (what < 87)
@@ -387,6 +422,8 @@ void queue_simulation::step() {
     kill_launcher();
   if (chance(faults_.queue_dies) && of.core)
     kill_queue(of);
+  if (chance(faults_.daemon_dies))
+    kill_daemon();
   if (chance(faults_.clock_jumps))
     jump_clock();
   if (in_step_)
@@ -398,7 +435,8 @@ bool queue_simulation::is_settled() const {
   if (!undecided_.empty() || !store_jobs_.empty() || !router_mailbox_.empty())
     return false;
   return std::all_of(channels_.begin(), channels_.end(), [](const channel& of) {
-    if (!of.core || !of.mailbox.empty() || !of.processes.empty() || !of.actions.empty())
+    if (!of.core || !of.mailbox.empty() || !of.waiting.empty() || !of.queued.empty() ||
+        !of.processes.empty() || !of.actions.empty())
       return false;
     const auto counts = of.core->counts();
     return of.core->is_quiet() && counts.pending == 0 && counts.held == 0 && counts.delayed == 0;
@@ -420,6 +458,7 @@ void queue_simulation::settle_everything() {
       if (settled)
         drain_all();
       deliver(of);
+      hand_over(of);
       end_process(of);
       if (of.core && of.core->wake_at() != 0 && now_ >= of.core->wake_at())
         apply(of, of.core->tick(now_));
@@ -431,7 +470,8 @@ void queue_simulation::settle_everything() {
 
 void queue_simulation::finish() {
   faulty_ = false;
-  now_ += 4 * 86'400'000;
+  // Past every delay, also by a clock that was put back again and again.
+  now_ += 4 * 86'400'000 + turned_back_ms_;
   if (slots_)
     grant(slots_->set_capacity(std::max<uint64_t>(slots_->capacity(), 1)));
   for (auto& of : channels_) {

@@ -26,21 +26,23 @@ struct simulation_faults {
   uint32_t commit_fails = 20;
   uint32_t commit_fails_yet_happens = 10;
   uint32_t queue_dies = 4;
+  uint32_t daemon_dies = 3;
+  /// Alone; and with every third daemon, unless this is 0.
   uint32_t launcher_dies = 3;
+  /// With the launcher, when it dies with the daemon.
+  uint32_t journal_lost = 300;
   uint32_t clock_jumps = 3;
-  /// The launcher takes no attempt just now.
-  uint32_t start_refused = 20;
   /// The news of an end, or a wish to stop, gets lost.
   uint32_t end_unheard = 5;
   uint32_t stop_unheard = 50;
 
   bool none() const {
-    return commit_fails + commit_fails_yet_happens + queue_dies + launcher_dies + clock_jumps +
-               start_refused + end_unheard + stop_unheard ==
+    return commit_fails + commit_fails_yet_happens + queue_dies + daemon_dies + launcher_dies + clock_jumps +
+               end_unheard + stop_unheard ==
            0;
   }
 };
-constexpr simulation_faults no_faults{0, 0, 0, 0, 0, 0, 0, 0};
+constexpr simulation_faults no_faults{0, 0, 0, 0, 0, 0, 0, 0, 0};
 
 /// Runs one simulation; a broken promise throws std::runtime_error that names it.
 class queue_simulation {
@@ -64,6 +66,8 @@ public:
     size_t expired = 0;
     size_t held = 0;
     size_t lost = 0;
+    /// Attempts that were handed out once more, because no launcher had heard of them.
+    size_t handed_again = 0;
     size_t repairs = 0;
     size_t signals = 0;
     size_t removed = 0;
@@ -126,6 +130,10 @@ private:
     std::map<batch_token, std::vector<std::string>> batches;
     std::map<action_token, task_action> actions;
     std::vector<std::string> ids;
+    /// On their way to the launcher: at the executor, which dies with the queue, and at the launcher's
+    /// client, which dies with the daemon.
+    std::deque<attempt_order> waiting;
+    std::deque<attempt_order> queued;
     std::map<attempt_key, process> processes;
     std::map<attempt_key, attempt_ended> ended;
   };
@@ -133,14 +141,24 @@ private:
   uint64_t random(uint64_t below) { return std::uniform_int_distribution<uint64_t>(0, below - 1)(engine_); }
   bool one_in(uint64_t count) { return random(count) == 0; }
   bool chance(uint32_t per_mille) { return per_mille > 0 && faulty_ && random(1000) < per_mille; }
-  static void demand(bool holds, const std::string& promise);
+  /// Called all the time: what it says is put together only when a promise is broken.
+  static void demand(bool holds, const char* promise) {
+    if (!holds)
+      throw std::runtime_error(std::string("broken promise: ") + promise);
+  }
+  static void demand(bool holds, const char* promise, const std::string& about) {
+    if (!holds)
+      throw std::runtime_error(std::string("broken promise: ") + promise + ": " + about);
+  }
   channel& any_channel() { return channels_[random(channels_.size())]; }
 
   // Events (queue_simulation.cpp).
   channel_record random_record(const std::string& name);
   task_options random_options();
   void start_queue(channel& of);
+  void start_queues();
   void kill_queue(channel& of);
+  void kill_daemon();
   void push_some(channel& of);
   admitted_push random_push(channel& of);
   void act_on_some(channel& of);
@@ -157,8 +175,10 @@ private:
   // The other side of the queues (simulated_parts.cpp).
   void apply(channel& of, queue_effects effects);
   void submit(channel& of, store_submission submission);
+  void note_leases(const std::vector<store_operation>& operations, const std::vector<store_answer>& answers);
   void load(channel& of, const window_request& request);
-  void start(channel& of, const attempt_order& order);
+  void hand_over(channel& of);
+  void launch(channel& of, const attempt_order& order);
   void stop(channel& of, const attempt_stop& wish);
   void take_answer(channel& of, const batch_answer& answer);
   void take_action_answer(channel& of, const action_answer& answer);
@@ -169,14 +189,17 @@ private:
   void run_store_job();
   void deliver(channel& of);
   void post(channel& of, std::function<queue_effects(queue_core&)> event);
-  std::vector<known_attempt> known_attempts(const channel& of) const;
+  launcher_knowledge known(const channel& of) const;
   void end_process(channel& of);
   void end_attempt(channel& of, const attempt_key& key, outcome how);
+  void end_unstarted(channel& of, const attempt_key& key, bool by_client);
   void kill_launcher();
+  void lose_journal();
   void drain_all();
 
   // Promises (simulated_promises.cpp).
   void check_order(const channel& of, const store_submission& submission);
+  void check_order_to_run(const channel& of, const attempt_order& order);
   void check_start(channel& of, const attempt_order& order);
   void check_safety(const channel& of);
   void check_settled();
@@ -188,6 +211,8 @@ private:
   const bool in_step_;
   bool faulty_ = true;
   bool clock_jumped_ = false;
+  /// All jumps of the clock towards the past, summed up.
+  int64_t turned_back_ms_ = 0;
   wall_time_ms now_ = 1'700'000'000'000;
 
   memory_store store_;
@@ -210,7 +235,12 @@ private:
   std::set<uint32_t> rejected_;
   std::map<std::string, history> tasks_;
   uint64_t next_token_ = 1;
+  uint64_t launcher_id_ = 1;
+  /// Attempts that were handed out, and those that a launcher began.
+  std::set<attempt_key> ordered_ever_;
   std::set<attempt_key> started_ever_;
+  /// The launcher under whose name each attempt was leased.
+  std::map<attempt_key, uint64_t> leased_for_;
   tally tally_;
 };
 

@@ -11,8 +11,13 @@ void queue_simulation::apply(channel& of, queue_effects effects) {
     submit(of, std::move(submission));
   if (effects.load)
     load(of, *effects.load);
-  for (const auto& order : effects.runs)
-    start(of, order);
+  for (auto& order : effects.runs) {
+    check_order_to_run(of, order);
+    tally_.handed_again += ordered_ever_.insert({order.value.id, order.value.attempt}).second ? 0 : 1;
+    of.waiting.push_back(std::move(order));
+  }
+  if (!of.waiting.empty() && (in_step_ || one_in(2)))
+    hand_over(of);
   for (const auto& wish : effects.stops)
     stop(of, wish);
   for (const auto& wish : effects.signals) {
@@ -23,7 +28,7 @@ void queue_simulation::apply(channel& of, queue_effects effects) {
     of.ended.erase(key);
   for (const auto& key : effects.removed) {
     const auto left = store_.find_task(key.task_id);
-    demand(left && !*left, "output is deleted only of deleted tasks: " + key.task_id);
+    demand(left && !*left, "output is deleted only of deleted tasks", key.task_id);
   }
   for (const auto& answer : effects.answers)
     take_answer(of, answer);
@@ -36,7 +41,12 @@ void queue_simulation::apply(channel& of, queue_effects effects) {
       continue;
     tally_.finished += change.state == task_state::finished ? 1 : 0;
     tally_.expired += change.how->kind == outcome_kind::expired ? 1 : 0;
-    tally_.lost += change.how->kind == outcome_kind::lost ? 1 : 0;
+    if (change.how->kind == outcome_kind::lost) {
+      ++tally_.lost;
+      const attempt_key key{change.task_id, change.attempt};
+      demand(started_ever_.count(key) > 0 || leased_for_[key] != launcher_id_,
+             "an attempt that the launcher was never given is not lost", change.task_id);
+    }
     if (change.state == task_state::delayed)
       ++tally_.retried_by_queue;
     if (change.state == task_state::cancelled && change.how->kind != outcome_kind::expired) {
@@ -48,8 +58,8 @@ void queue_simulation::apply(channel& of, queue_effects effects) {
   }
   tally_.repairs += effects.repairs.size();
   if (faults_.none())
-    demand(effects.repairs.empty(), "where nothing goes wrong nothing is repaired: " +
-                                        (effects.repairs.empty() ? std::string() : effects.repairs.front()));
+    for (const auto& what : effects.repairs)
+      demand(false, "where nothing goes wrong nothing is repaired", what);
 }
 
 void queue_simulation::submit(channel& of, store_submission submission) {
@@ -67,8 +77,9 @@ void queue_simulation::submit(channel& of, store_submission submission) {
       if (in_step_)
         check_order(of, submission);
       answers = store_.apply(submission.operations);
-      demand(static_cast<bool>(answers),
-             "every operation is well-formed: " + (answers ? std::string() : answers.failure().message));
+      if (!answers)
+        demand(false, "every operation is well-formed", answers.failure().message);
+      note_leases(submission.operations, *answers);
       if (chance(faults_.commit_fails_yet_happens))
         answers = error{error_code::unavailable, "simulated, although it happened"};
     }
@@ -80,6 +91,20 @@ void queue_simulation::submit(channel& of, store_submission submission) {
         apply(of, of.core->committed(token, std::move(answers), now_));
       });
   });
+}
+
+void queue_simulation::note_leases(const std::vector<store_operation>& operations,
+                                   const std::vector<store_answer>& answers) {
+  for (size_t i = 0; i < operations.size(); ++i) {
+    if (const auto* const lease = std::get_if<lease_task>(&operations[i])) {
+      if (std::get<change_answer>(answers[i]).applied)
+        leased_for_[{lease->id, lease->attempt}] = lease->launcher_id;
+    } else if (const auto* const insert = std::get_if<insert_task>(&operations[i])) {
+      if (insert->value.attempt > 0 &&
+          std::get<insert_answer>(answers[i]).what == insert_answer::kind::inserted)
+        leased_for_[{insert->value.id, insert->value.attempt}] = insert->value.launcher_id;
+    }
+  }
 }
 
 void queue_simulation::load(channel& of, const window_request& request) {
@@ -94,12 +119,17 @@ void queue_simulation::load(channel& of, const window_request& request) {
   });
 }
 
-void queue_simulation::start(channel& of, const attempt_order& order) {
+void queue_simulation::hand_over(channel& of) {
+  // How far each of them has come when something dies is chance.
+  const auto comes_on = [this] { return in_step_ || !faulty_ || !one_in(4); };
+  for (; !of.waiting.empty() && comes_on(); of.waiting.pop_front())
+    of.queued.push_back(std::move(of.waiting.front()));
+  for (; !of.queued.empty() && comes_on(); of.queued.pop_front())
+    launch(of, of.queued.front());
+}
+
+void queue_simulation::launch(channel& of, const attempt_order& order) {
   const attempt_key key{order.value.id, order.value.attempt};
-  if (chance(faults_.start_refused)) {
-    post(of, [this, key](queue_core& core) { return core.start_refused(key, now_); });
-    return;
-  }
   check_start(of, order);
   process running;
   running.concurrency_key = order.value.concurrency_key;
@@ -118,6 +148,23 @@ void queue_simulation::start(channel& of, const attempt_order& order) {
 void queue_simulation::stop(channel& of, const attempt_stop& wish) {
   demand(wish.grace_ms >= 0, "a stop says how long its grace is");
   demand(tasks_[wish.key.task_id].cancel_asked || of.closed, "nothing is stopped that nobody wants stopped");
+  const auto leaves = [&wish](std::deque<attempt_order>& line) {
+    const auto at = std::find_if(line.begin(), line.end(), [&wish](const attempt_order& order) {
+      return attempt_key{order.value.id, order.value.attempt} == wish.key;
+    });
+    if (at == line.end())
+      return false;
+    line.erase(at);
+    return true;
+  };
+  if (leaves(of.waiting)) {
+    end_unstarted(of, wish.key, false);
+    return;
+  }
+  if (leaves(of.queued)) {
+    end_unstarted(of, wish.key, true);
+    return;
+  }
   const auto found = of.processes.find(wish.key);
   if (found == of.processes.end() || chance(faults_.stop_unheard))
     return;
@@ -164,15 +211,14 @@ void queue_simulation::take_action_answer(channel& of, const action_answer& answ
   switch (action.verb) {
   case task_verb::cancel: {
     demand(is_terminal(value.state) || (!action.wait && value.state == task_state::running),
-           "cancelling is answered with the final state: " + value.id + " is " +
-               std::string(to_string(value.state)));
+           "cancelling is answered with the final state", value.id);
     if (!is_terminal(value.state))
       break;
     auto& past = tasks_[value.id];
     past.cancel_answered = !past.retry_asked;
-    for (const auto& [key, running] : of.processes)
-      demand(key.task_id != value.id || past.retry_asked,
-             "what is answered as ended runs no more: " + value.id);
+    for (const auto& attempt : known(of).attempts)
+      demand(attempt.ended || attempt.key.task_id != value.id || past.retry_asked,
+             "what is answered as ended runs no more", value.id);
     break;
   }
   case task_verb::signal:
@@ -265,13 +311,17 @@ void queue_simulation::drain_all() {
   }
 }
 
-std::vector<known_attempt> queue_simulation::known_attempts(const channel& of) const {
-  std::vector<known_attempt> known;
+launcher_knowledge queue_simulation::known(const channel& of) const {
+  launcher_knowledge all;
+  all.launcher_id = launcher_id_;
+  for (const auto* const line : {&of.waiting, &of.queued})
+    for (const auto& order : *line)
+      all.attempts.push_back({{order.value.id, order.value.attempt}, of.record.name, 0, 0, false, {}});
   for (const auto& [key, running] : of.processes)
-    known.push_back({key, of.record.name, 1, now_, false, {}});
+    all.attempts.push_back({key, of.record.name, 1, now_, false, {}});
   for (const auto& [key, end] : of.ended)
-    known.push_back({key, of.record.name, 1, now_, true, end});
-  return known;
+    all.attempts.push_back({key, of.record.name, 1, now_, true, end});
+  return all;
 }
 
 void queue_simulation::end_process(channel& of) {
@@ -310,13 +360,50 @@ void queue_simulation::end_attempt(channel& of, const attempt_key& key, outcome 
     post(of, [this, end](queue_core& core) { return core.attempt_ended(end, now_); });
 }
 
+void queue_simulation::end_unstarted(channel& of, const attempt_key& key, bool by_client) {
+  attempt_ended end;
+  end.key = key;
+  end.channel = of.record.name;
+  end.how.kind = outcome_kind::cancelled;
+  end.ended_at_ms = now_;
+  if (by_client) {
+    of.ended[key] = end;
+    if (chance(faults_.end_unheard))
+      return;
+  }
+  if (of.core)
+    post(of, [this, end](queue_core& core) { return core.attempt_ended(end, now_); });
+}
+
 void queue_simulation::kill_launcher() {
+  ++launcher_id_;
   for (auto& of : channels_)
     while (!of.processes.empty()) {
       outcome how;
       how.kind = outcome_kind::lost;
       end_attempt(of, attempt_key(of.processes.begin()->first), how);
     }
+}
+
+void queue_simulation::lose_journal() {
+  // How the attempts ended that nobody had settled is known to nobody any more.
+  const auto forget = [this](const attempt_key& key) {
+    auto& past = tasks_[key.task_id];
+    auto& how = past.ends[key.attempt];
+    past.succeeded = past.succeeded && !how.succeeded();
+    how = {};
+    how.kind = outcome_kind::lost;
+  };
+  for (auto& of : channels_) {
+    for (const auto& [key, running] : of.processes)
+      forget(key);
+    for (const auto& [key, end] : of.ended)
+      if (const auto found = *store_.find_task(key.task_id);
+          found && found->state == task_state::running && found->attempt == key.attempt)
+        forget(key);
+    of.processes.clear();
+    of.ended.clear();
+  }
 }
 
 } // namespace task_runner::test

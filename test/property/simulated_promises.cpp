@@ -18,8 +18,7 @@ void queue_simulation::check_order(const channel& of, const store_submission& su
   for (const auto& operation : submission.operations) {
     if (const auto* const lease = std::get_if<lease_task>(&operation))
       demand(first != nullptr && first->id == lease->id,
-             "what starts next has the highest priority, and of those the first: " + lease->id + " before " +
-                 (first == nullptr ? "nothing" : first->id));
+             "what starts next has the highest priority, and of those the first", lease->id);
     const auto* const insert = std::get_if<insert_task>(&operation);
     if (insert != nullptr && insert->value.state == task_state::running)
       demand(first == nullptr || first->priority < insert->value.priority,
@@ -27,49 +26,54 @@ void queue_simulation::check_order(const channel& of, const store_submission& su
   }
 }
 
+void queue_simulation::check_order_to_run(const channel& of, const attempt_order& order) {
+  const auto& own = order.value.options;
+  demand(order.effective != nullptr &&
+             *order.effective == merge(own ? *own : task_options{}, of.record.defaults),
+         "an attempt runs with what task and channel say", order.value.id);
+}
+
 void queue_simulation::check_start(channel& of, const attempt_order& order) {
   const auto& value = order.value;
   const attempt_key key{value.id, value.attempt};
   const auto& past = tasks_[value.id];
-  const auto effective = merge(value.options ? *value.options : task_options{}, of.record.defaults);
-  demand(order.effective != nullptr && *order.effective == effective,
-         "an attempt runs with what task and channel say: " + value.id);
-  demand(value.state == task_state::running, "what is run is leased: " + value.id);
-  demand(started_ever_.insert(key).second, "no attempt is started twice: " + value.id);
-  demand(!past.succeeded, "what has succeeded is never run again: " + value.id);
-  demand(!past.cancel_answered, "no task runs after its cancelling was answered: " + value.id);
-  demand(value.recoveries <= 3, "no task is recovered more often than three times: " + value.id);
+  const auto& effective = *order.effective;
+  demand(value.state == task_state::running, "what is run is leased", value.id);
+  demand(started_ever_.insert(key).second, "no attempt is started twice", value.id);
+  demand(!past.succeeded, "what has succeeded is never run again", value.id);
+  demand(!past.cancel_answered, "no task runs after its cancelling was answered", value.id);
+  demand(value.recoveries <= 3, "no task is recovered more often than three times", value.id);
   demand(value.attempt - value.attempts_before <=
              effective.max_attempts.value_or(max_attempts_default) + value.recoveries,
-         "attempts never exceed what is allowed and what was lost: " + value.id);
+         "attempts never exceed what is allowed and what was lost", value.id);
   if (const auto last = past.ends.find(value.attempt - 1);
       last != past.ends.end() && value.attempt - 1 > value.attempts_before) {
     const auto& how = last->second;
-    demand(how.kind != outcome_kind::cancelled, "what was cancelled is not run again: " + value.id);
+    demand(how.kind != outcome_kind::cancelled, "what was cancelled is not run again", value.id);
     demand(how.kind != outcome_kind::lost || effective.delivery != delivery_kind::at_most_once,
-           "what may run at most once is not run again when it was lost: " + value.id);
+           "what may run at most once is not run again when it was lost", value.id);
     demand(how.kind == outcome_kind::lost || !effective.retry_on ||
                (how.kind == outcome_kind::exited && how.code == 1),
-           "another attempt follows only the failures it was asked for: " + value.id);
+           "another attempt follows only the failures it was asked for", value.id);
   }
   if (value.expires_at_ms != 0 && value.attempt == value.attempts_before + 1)
-    demand(value.started_at_ms < value.expires_at_ms, "what has expired is not started: " + value.id);
+    demand(value.started_at_ms < value.expires_at_ms, "what has expired is not started", value.id);
   if (!clock_jumped_)
-    demand(value.started_at_ms >= value.not_before_ms, "nothing starts before its moment: " + value.id);
+    demand(value.started_at_ms >= value.not_before_ms, "nothing starts before its moment", value.id);
   demand(!value.distinct_while_pending || value.distinct_key.empty(),
-         "a record that lasts while the task waits ends with its start: " + value.id);
+         "a record that lasts while the task waits ends with its start", value.id);
   uint32_t same_key = 0;
   for (const auto& [other, running] : of.processes) {
-    demand(other.task_id != value.id, "never two live attempts of one task: " + value.id);
+    demand(other.task_id != value.id, "never two live attempts of one task", value.id);
     same_key += !value.concurrency_key.empty() && running.concurrency_key == value.concurrency_key ? 1 : 0;
     if (value.distinct_key.empty() || running.distinct_key != value.distinct_key)
       continue;
     const auto holder = store_.find_task(other.task_id);
     demand(!holder || !*holder || (*holder)->distinct_key != value.distinct_key,
-           "never two unfinished holders of a distinct key: " + value.id + ", " + other.task_id);
+           "never two unfinished holders of a distinct key", value.id);
   }
   demand(value.concurrency_key.empty() || same_key < value.concurrency_max,
-         "never more with the same concurrency key than allowed: " + value.id);
+         "never more with the same concurrency key than allowed", value.id);
 }
 
 void queue_simulation::check_safety(const channel& of) {
@@ -88,12 +92,10 @@ void queue_simulation::check_settled() {
     const auto found = store_.recover_channel(of.record.name);
     demand(static_cast<bool>(found), "the store counts");
     demand(found->pending_count + found->held_count + found->delayed_count + found->running.size() == 0,
-           "when faults stop, every task settles (pending, held, delayed, running in the store " +
-               std::to_string(found->pending_count) + ", " + std::to_string(found->held_count) + ", " +
-               std::to_string(found->delayed_count) + ", " + std::to_string(found->running.size()) +
-               ", in the queue " + std::to_string(counts.pending) + ", " + std::to_string(counts.held) +
-               ", " + std::to_string(counts.delayed) + ", " + std::to_string(counts.running) + ", credit " +
-               std::to_string(counts.credit) + ")");
+           "when faults stop, every task settles",
+           std::to_string(found->pending_count) + " pending, " + std::to_string(found->held_count) +
+               " held, " + std::to_string(found->delayed_count) + " delayed, " +
+               std::to_string(found->running.size()) + " running");
     demand(counts.pending + counts.held + counts.delayed + counts.running == 0,
            "the counts are zero at the end");
     demand(of.ended.empty(), "every outcome is settled with the launcher");
@@ -126,35 +128,35 @@ void queue_simulation::check_task(const channel& of, const std::string& id) {
   const auto& past = tasks_[id];
   const auto found = store_.find_task(id);
   if (!found || !*found) {
-    demand(!past.accepted || past.remove_asked, "no acknowledged task is lost: " + id);
+    demand(!past.accepted || past.remove_asked, "no acknowledged task is lost", id);
     return;
   }
   const auto& value = **found;
   if (value.channel != of.record.name)
     return; // the id was given twice, to tasks of two channels
-  demand(is_terminal(value.state), "every task has a final state: " + id);
-  demand(value.last_outcome.has_value(), "every outcome is recorded: " + id);
+  demand(is_terminal(value.state), "every task has a final state", id);
+  demand(value.last_outcome.has_value(), "every outcome is recorded", id);
   const auto& how = *value.last_outcome;
   if (how.kind != outcome_kind::expired && how.kind != outcome_kind::lost)
     if (const auto last = past.ends.find(value.attempt);
         last != past.ends.end() && value.ended_at_ms >= value.started_at_ms && !past.retry_asked &&
         value.state != task_state::cancelled)
-      demand(last->second == how, "the recorded outcome is the true one: " + id);
+      demand(last->second == how, "the recorded outcome is the true one", id);
   switch (value.state) {
   case task_state::finished:
     demand(past.succeeded && past.ends.count(value.attempt) == 1 && past.ends.at(value.attempt).succeeded(),
-           "a finished task has run to a good end: " + id);
+           "a finished task has run to a good end", id);
     break;
   case task_state::dead:
-    demand(!past.succeeded, "what has succeeded is not dead: " + id);
+    demand(!past.succeeded, "what has succeeded is not dead", id);
     break;
   default:
-    demand(!past.succeeded, "what has succeeded is not cancelled: " + id);
+    demand(!past.succeeded, "what has succeeded is not cancelled", id);
     if (how.kind == outcome_kind::expired)
       demand(value.expires_at_ms != 0 && (past.ends.empty() || value.attempts_before > 0),
-             "only what has never run expires: " + id);
+             "only what has never run expires", id);
     else
-      demand(past.cancel_asked || of.closed, "nothing is cancelled that nobody wants cancelled: " + id);
+      demand(past.cancel_asked || of.closed, "nothing is cancelled that nobody wants cancelled", id);
   }
 }
 
@@ -185,7 +187,7 @@ void queue_simulation::check_no_record_is_left() {
     apply(of, of.core->push(token, std::move(items), now_));
     settle_everything();
     for (const auto& id : ids)
-      demand(tasks_[id].accepted, "no distinct record is left behind: " + id);
+      demand(tasks_[id].accepted, "no distinct record is left behind", id);
   }
   check_settled();
 }

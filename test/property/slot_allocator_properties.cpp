@@ -56,6 +56,33 @@ constexpr uint64_t plenty = 1'000;
 
 } // namespace
 
+TEST_CASE("after a start nothing is granted before every channel has said what it runs") {
+  slot_allocator allocator(4);
+  for (const char* name : {"a", "b"}) {
+    allocator.await_report(name);
+    CHECK(allocator.set_weight(name, 1).empty());
+  }
+  CHECK(allocator.report("a", {uint64_t{0}, 0, 4}).empty());
+  std::vector<slot_grant> grants;
+  SECTION("three of its commands have outlived the daemon") {
+    grants = allocator.report("b", {uint64_t{3}, 0, 3});
+    REQUIRE(grants.size() == 1);
+    CHECK(grants[0].slots == 1);
+    CHECK(allocator.granted() == 4);
+  }
+  SECTION("it cannot be read") {
+    grants = allocator.report("b", {});
+    REQUIRE(grants.size() == 1);
+    CHECK(grants[0].slots == 4);
+  }
+  SECTION("it is removed") {
+    grants = allocator.remove("b");
+    REQUIRE(grants.size() == 1);
+    CHECK(grants[0].slots == 4);
+  }
+  CHECK(grants[0].channel == "a");
+}
+
 TEST_CASE("one channel may have every slot") {
   slot_world world(5);
   world.add("a", 1);

@@ -1,6 +1,7 @@
 // The pure parts of the HTTP component: heads, targets, chunks, percent codes, envelopes, the guard, forms.
 // Also what random bytes and cut-off inputs do to them: under the address sanitizer, nothing.
 #include "services/http/answer.hpp"
+#include "services/http/byte_range.hpp"
 #include "services/http/chunked_body.hpp"
 #include "services/http/envelope.hpp"
 #include "services/http/form.hpp"
@@ -12,8 +13,10 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
 using namespace task_runner;
 
@@ -357,4 +360,35 @@ TEST_CASE("random and cut-off bytes do no harm") {
   // Some of it is valid: the generator reaches past the first checks.
   CHECK(complete > 0);
   CHECK(decoded > 0);
+}
+
+TEST_CASE("one range of bytes is read, anything else is as if it were not there") {
+  struct expected {
+    const char* header;
+    uint64_t first;
+    bool from_end;
+    std::optional<uint64_t> length;
+  };
+  for (const auto& [header, first, from_end, length] : std::vector<expected>{
+           {"bytes=0-0", 0, false, 1},
+           {"bytes=100-199", 100, false, 100},
+           {"bytes=100-", 100, false, std::nullopt},
+           {"bytes=-500", 500, true, std::nullopt},
+           {"bytes=-0", 0, true, std::nullopt},
+           {"Bytes= 7-9 ", 7, false, 3},
+           {"bytes=0-9223372036854775807", 0, false, uint64_t{9'223'372'036'854'775'807} + 1}}) {
+    CAPTURE(header);
+    const auto range = parse_byte_range(header);
+    REQUIRE(range);
+    CHECK(range->first == first);
+    CHECK(range->from_end == from_end);
+    CHECK(range->length == length);
+  }
+  for (const auto* header :
+       {"", "bytes", "bytes=", "bytes=-", "bytes=5", "bytes=9-7", "bytes=0-1,3-4", "bytes=a-b", "bytes=1-b",
+        "bytes=--5", "bytes=1-2-3", "bytes=+1-2", "bytes=0x1-2", "lines=0-1", "bytes =0-1",
+        "bytes=9223372036854775808-", "bytes=1 -2"}) {
+    CAPTURE(header);
+    CHECK_FALSE(parse_byte_range(header));
+  }
 }

@@ -152,7 +152,9 @@ TEST_CASE("a request without an answer is answered 504 in time, and a later answ
 TEST_CASE("envelopes, Retry-After and legacy-200") {
   const bool legacy = GENERATE(false, true);
   http_server_options options;
-  options.legacy_200 = legacy;
+  options.body_max = 10;
+  if (legacy)
+    options.legacy_200_paths = {"/", "/full", "/list"};
   http_server server(options);
   REQUIRE(server.route("GET", "/full", [](const http_request&, http_responder to) {
     to.fail({error_code::queue_full, "the queue \"q\" is full"});
@@ -170,11 +172,27 @@ TEST_CASE("envelopes, Retry-After and legacy-200") {
   CHECK(list.status == 200);
   CHECK(list.body == R"({"status_code":200,"message":"ok","data":[1],"actors":[]})");
   CHECK_FALSE(list.header("Retry-After"));
-  const auto missing = client.ask(plain_request("GET", "/missing"));
-  CHECK(missing.status == (legacy ? 200 : 404));
-  CHECK(missing.body == R"({"status_code":404,"message":"no such path: /missing","data":null})");
+  // What stands below such a path counts as well, and what merely begins like one does not.
+  for (const auto* path : {"/full/more", "/full//more/", "/list/a/b"})
+    CHECK(client.ask(plain_request("GET", path)).status == (legacy ? 200 : 404));
+  for (const auto* path : {"/missing", "/fuller", "/other/full", "/Full"}) {
+    const auto missing = client.ask(plain_request("GET", path));
+    CHECK(missing.status == 404);
+    CHECK(missing.body ==
+          R"({"status_code":404,"message":"no such path: )" + std::string(path) + R"(","data":null})");
+  }
+  CHECK(client.ask(plain_request("POST", "/full")).status == (legacy ? 200 : 405));
+  CHECK(client.ask(plain_request("DELETE", "/")).status == (legacy ? 200 : 404));
+  // The gate's own refusals too; the next connection begins anew.
+  const auto large = [&](const std::string& path) {
+    return raw_client(server.port())
+        .ask("POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n")
+        .status;
+  };
+  CHECK(large("/full") == (legacy ? 200 : 413));
+  CHECK(large("/missing") == 413);
   const auto malformed = client.ask("nonsense\r\n\r\n");
-  CHECK(malformed.status == (legacy ? 200 : 400));
+  CHECK(malformed.status == 400);
   CHECK(malformed.body.find(R"({"status_code":400,)") == 0);
 }
 

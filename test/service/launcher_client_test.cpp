@@ -357,3 +357,44 @@ TEST_CASE("a launcher with another program is asked once, and worked with all th
     CHECK(stranger.count<launcher::upgrade_message>() == 1);
   }
 }
+
+TEST_CASE("a launcher is asked whether it works only where it knows the question", "[launcher][client]") {
+  const uint16_t version = GENERATE(launcher::protocol_version_min, launcher::protocol_version_ping);
+  CAPTURE(version);
+  const scratch_directory scratch;
+  strange_launcher stranger(scratch.path(), [version](const launcher::any_message& asked) {
+    std::vector<launcher::any_message> answers;
+    if (std::holds_alternative<launcher::introduction_message>(asked)) {
+      launcher::welcome_message welcome;
+      welcome.version = version;
+      welcome.program = launcher::own_program();
+      answers.push_back(welcome);
+      answers.push_back(launcher::ready_message{});
+    } else if (std::holds_alternative<launcher::ping_message>(asked)) {
+      answers.push_back(launcher::pong_message{3, "processes", 65'000});
+    }
+    return answers;
+  });
+  launcher_test::recorder events;
+  launcher_client_options options;
+  options.state_dir = scratch.path();
+  options.ping_pause_ms = 10;
+  options.silence_max_ms = 50;
+  launcher_client client(options);
+  REQUIRE(client.start_service(events));
+  if (version >= launcher::protocol_version_ping) {
+    REQUIRE(test::wait_until([&] { return stranger.count<launcher::ping_message>() >= 3; }));
+    REQUIRE(test::wait_until([&] { return !client.health().healthy(); }));
+    CHECK(client.health().reason() == "3 starts have waited for resources for 65s: processes");
+    CHECK(client.health().connected);
+  } else {
+    // Time enough for it to be asked and to be found silent.
+    REQUIRE(client.start(wanted("t", "true")));
+    const auto began = std::chrono::steady_clock::now();
+    REQUIRE(test::wait_until([&] { return ms_since(began) > 300; }));
+    CHECK(stranger.count<launcher::ping_message>() == 0);
+    CHECK(stranger.count<launcher::requests_message>() == 1);
+    CHECK(client.health().healthy());
+  }
+  client.stop();
+}

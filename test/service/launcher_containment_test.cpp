@@ -211,7 +211,8 @@ TEST_CASE("pools of launchers that are no more are removed by the next one", "[l
   living->release(unused);
   const pid_t child = ::fork();
   if (child == 0) {
-    // It goes without a word, as one that is killed.
+    // It goes without a word, as one that is killed. Only it can tell that its pool was there: whatever
+    // launcher starts next, that of another test too, removes what it left.
     std::unique_ptr<cgroup_pool> pool = cgroup_pool::open("dead-" + number, why_not);
     ::_exit(pool && !pool->acquire().empty() && pool.release() != nullptr ? 0 : 1);
   }
@@ -220,7 +221,6 @@ TEST_CASE("pools of launchers that are no more are removed by the next one", "[l
   REQUIRE(status == 0);
   const std::string parent = unused.substr(0, unused.find("/task-runner."));
   const bool seen = cgroup_exists(unused);
-  CHECK(cgroup_exists(parent + "/task-runner.dead-" + number) == seen);
   const std::unique_ptr<cgroup_pool> next = cgroup_pool::open("next-" + number, why_not);
   REQUIRE(next);
   CHECK_FALSE(cgroup_exists(parent + "/task-runner.dead-" + number));

@@ -75,7 +75,9 @@ std::vector<any_message> examples() {
           upgrade_message{"0.2.0"},
           upgrade_failed_message{"it cannot be executed"},
           requests_message{{large_start_request{1'000'000}}},
-          events_message{{started, example_end()}}};
+          events_message{{started, example_end()}},
+          ping_message{},
+          pong_message{7, "no more processes", 5'000'000'000}};
 }
 
 } // namespace
@@ -138,7 +140,7 @@ TEST_CASE("random bytes and flipped bytes never do more than be refused", "[laun
       // With a true head, so that the bodies are reached.
       const std::string head = encode(ready_message{});
       bytes.replace(0, 6, head, 0, 6);
-      bytes[6] = static_cast<char>(random() % 12);
+      bytes[6] = static_cast<char>(random() % 14);
       bytes[7] = 0;
       const result<any_message> decoded = decode(bytes);
       if (decoded)
@@ -219,6 +221,17 @@ TEST_CASE("strangers of other versions can read each other's hello and refusal",
     std::string packet = encode(original);
     packet[4] = 9; // the version
     CHECK(static_cast<bool>(decode(packet)) == !std::holds_alternative<ready_message>(original));
+  }
+}
+
+TEST_CASE("what every version had is sent as the oldest, what is new is not", "[launcher][protocol]") {
+  for (const any_message& original : examples()) {
+    std::string packet = encode(original);
+    const bool is_new =
+        std::holds_alternative<ping_message>(original) || std::holds_alternative<pong_message>(original);
+    CHECK(packet[4] == (is_new ? protocol_version_ping : protocol_version_min));
+    packet[4] = static_cast<char>(protocol_version_min);
+    CHECK(static_cast<bool>(decode(packet)) == !is_new);
   }
 }
 

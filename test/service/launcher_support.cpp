@@ -171,10 +171,14 @@ void launcher_fixture::next_daemon() {
 }
 
 void launcher_fixture::next_daemon(const std::string& program) {
+  next_daemon_with([&program](launcher_client_options& wanted) { wanted.program = program; });
+}
+
+void launcher_fixture::next_daemon_with(const std::function<void(launcher_client_options&)>& change) {
   client_.reset();
   events_ = std::make_unique<recorder>();
   launcher_client_options wanted = options();
-  wanted.program = program;
+  change(wanted);
   client_ = std::make_unique<launcher_client>(wanted);
   const result<void> started = client_->start_service(*events_);
   INFO((started ? std::string() : started.failure().message));
@@ -223,6 +227,31 @@ std::string launcher_fixture::output(const std::string& id) const {
   const result<std::string> text = read_output(dir(), key(id), 0, 16'000'000);
   REQUIRE(text);
   return *text;
+}
+
+std::string copy_of_self(const std::string& directory, const std::string& name) {
+  std::string path = directory + "/" + name;
+  std::filesystem::copy_file("/proc/self/exe", path);
+  return path;
+}
+
+std::string program_of(int pid) {
+  return std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe").string();
+}
+
+bool settles_on(launcher_fixture& fixture, uint32_t upgrades) {
+  return poll_until(
+      [&] {
+        const launcher_health health = fixture.client().health();
+        return health.connected && health.upgrades == upgrades;
+      },
+      patience_ms);
+}
+
+void settle_ended(launcher_fixture& fixture) {
+  for (const known_attempt& one : fixture.client().known_attempts("default"))
+    if (one.ended)
+      fixture.client().settled(one.key);
 }
 
 } // namespace launcher_test

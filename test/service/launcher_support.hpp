@@ -5,6 +5,7 @@
 #include "services/launcher/launcher_client.hpp"
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -43,6 +44,12 @@ bool wait_comm(int pid, const std::string& name);
 
 /// Whether the file holds something within the time.
 bool wait_file(const std::string& path, int timeout_ms = patience_ms);
+
+/// Another file with this test program in it; see launcher_main.cpp for what it does by its name.
+std::string copy_of_self(const std::string& directory, const std::string& name);
+
+/// The program that a process runs.
+std::string program_of(int pid);
 
 /// Keeps every event and lets a test wait for it.
 class recorder : public task_runner::process_events {
@@ -83,6 +90,8 @@ public:
   void next_daemon();
   /// The same, of a daemon that was started from this program.
   void next_daemon(const std::string& program);
+  /// The same, of a client with other options.
+  void next_daemon_with(const std::function<void(task_runner::launcher_client_options&)>& change);
   /// The pid in launcher.pid; 0 when there is none.
   int launcher_pid() const;
 
@@ -102,5 +111,11 @@ private:
   std::unique_ptr<recorder> events_;
   std::unique_ptr<task_runner::launcher_client> client_;
 };
+
+/// Whether the launcher that the client is connected to has gone over to other programs so often, in time.
+bool settles_on(launcher_fixture& fixture, uint32_t upgrades);
+
+/// Settles all attempts of channel `default` that have ended.
+void settle_ended(launcher_fixture& fixture);
 
 } // namespace launcher_test

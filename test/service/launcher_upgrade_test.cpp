@@ -23,37 +23,22 @@
 #include <unistd.h>
 
 using namespace task_runner;
+using launcher_test::copy_of_self;
 using launcher_test::launcher_fixture;
+using launcher_test::program_of;
 using launcher_test::read_file;
 using launcher_test::scratch_directory;
+using launcher_test::settle_ended;
+using launcher_test::settles_on;
 using launcher_test::wait_file;
 using launcher_test::wait_gone;
 using launcher_test::write_file;
 
 namespace {
 
-/// Another file with this program in it.
-std::string copy_of_self(const std::string& directory, const std::string& name) {
-  std::string path = directory + "/" + name;
-  std::filesystem::copy_file("/proc/self/exe", path);
-  return path;
-}
-
 launcher::program_identity identity_of(const std::string& path) {
   const launcher::owned_descriptor file(::open(path.c_str(), O_PATH | O_CLOEXEC));
   return launcher::identify_program(file.get());
-}
-
-std::string program_of(int pid) {
-  return std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe").string();
-}
-
-/// Whether the client has heard how the upgrade went.
-bool settles_on(launcher_fixture& fixture, uint32_t upgrades) {
-  return test::wait_until([&] {
-    const launcher_health health = fixture.client().health();
-    return health.connected && health.upgrades == upgrades;
-  });
 }
 
 bool hears_failure(launcher_fixture& fixture) {
@@ -88,12 +73,6 @@ bool counts_on(const std::string& output) {
       return false;
   }
   return false;
-}
-
-void settle(launcher_fixture& fixture) {
-  for (const known_attempt& one : fixture.client().known_attempts("default"))
-    if (one.ended)
-      fixture.client().settled(one.key);
 }
 
 } // namespace
@@ -164,7 +143,7 @@ TEST_CASE("a launcher goes over to another program and no command notices", "[la
   CHECK(fixture.events().times_ended(fixture.key("ended")) == 0);
   CHECK(test::wait_until([&] { return fixture.output("lingers") == "early\nlate\n"; }));
 
-  settle(fixture);
+  settle_ended(fixture);
   fixture.next_daemon(next);
   CHECK(fixture.client().known_attempts("default").empty());
   CHECK(fixture.client().health().upgrades == 1);
@@ -209,7 +188,7 @@ TEST_CASE("what happens while nobody looks is found by the next program", "[laun
   CHECK(fixture.await("asked-for-meanwhile").how == outcome{outcome_kind::exited, 23, {}});
   CHECK(fixture.launcher_pid() == pid);
   CHECK(fixture.client().health().restarts == 0);
-  settle(fixture);
+  settle_ended(fixture);
 }
 
 TEST_CASE("what waits, is being stopped or runs out of time goes on so", "[launcher][upgrade]") {
@@ -262,7 +241,7 @@ TEST_CASE("what waits, is being stopped or runs out of time goes on so", "[launc
   CHECK(fixture.output("waits") == "from its input\ngreen\n0037\n");
   for (uint32_t i = 2; i < room; ++i)
     CHECK(fixture.await("holds" + std::to_string(i)).how.succeeded());
-  settle(fixture);
+  settle_ended(fixture);
 }
 
 TEST_CASE("a program that is no good changes nothing", "[launcher][upgrade]") {
@@ -309,7 +288,7 @@ TEST_CASE("a program that is no good changes nothing", "[launcher][upgrade]") {
   write_file(go, "go");
   CHECK(fixture.await("counts").how == outcome{outcome_kind::exited, 7, {}});
   CHECK(counts_on(fixture.output("counts")));
-  settle(fixture);
+  settle_ended(fixture);
 }
 
 TEST_CASE("a program that cannot go on gives the process back to the one before", "[launcher][upgrade]") {
@@ -335,7 +314,7 @@ TEST_CASE("a program that cannot go on gives the process back to the one before"
   write_file(go, "go");
   CHECK(fixture.await("counts").how == outcome{outcome_kind::exited, 6, {}});
   CHECK(counts_on(fixture.output("counts")));
-  settle(fixture);
+  settle_ended(fixture);
 }
 
 TEST_CASE("requests made while the launcher goes over are carried out once", "[launcher][upgrade]") {
@@ -399,5 +378,5 @@ TEST_CASE("a launcher that shares no version with a daemon can still go over", "
   write_file(go, "go");
   CHECK(fixture.await("counts").how == outcome{outcome_kind::exited, 5, {}});
   CHECK(counts_on(fixture.output("counts")));
-  settle(fixture);
+  settle_ended(fixture);
 }

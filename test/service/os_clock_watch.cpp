@@ -1,11 +1,14 @@
 // The watch over the wall clock: which steps count, and that they are told once, or again when nobody could
 // deal with them. The clock itself is never set by a test: its readings are.
+#include "services/domain/time_text.hpp"
 #include "services/os/clock_watch.hpp"
+#include "services/os/kept_clock.hpp"
 #include "test/support/wait.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <cstdlib>
 
 using namespace task_runner;
 using namespace task_runner::test;
@@ -87,4 +90,38 @@ TEST_CASE("a step that nobody could deal with is told again, as a whole") {
   (*watch)->look(); // instead of waiting for the next try
   CHECK(wait_until([&] { return times == 2; }));
   CHECK(told == 10'000);
+}
+
+TEST_CASE(
+    "the kept clock goes on from where it was told that the clock stands, and has the watch look once") {
+  constexpr int64_t day_ms = 86'400'000;
+  const auto mark = read_clock_mark();
+  REQUIRE(mark);
+  std::atomic<int> looks{0};
+  auto watch = clock_watch::start(
+      *mark, [](int64_t, const clock_mark&) { return true; },
+      [&]() -> result<clock_mark> {
+        ++looks;
+        return *mark;
+      });
+  REQUIRE(watch);
+  REQUIRE(wait_until([&] { return looks == 1; }));
+  kept_wall_clock clock;
+  clock.report_to(watch->get());
+  const auto ahead_ms = [&] { return clock.now_ms() - system_now_ms(); };
+  CHECK(std::abs(ahead_ms()) < clock_step_min_ms);
+  clock.keep(mark->offset_ms);
+  CHECK(std::abs(ahead_ms()) < clock_step_min_ms);
+  CHECK(looks == 1);
+  // As if somebody had set the machine's clock back by a day just now.
+  clock.keep(mark->offset_ms + day_ms);
+  CHECK(std::abs(ahead_ms() - day_ms) < clock_step_min_ms);
+  CHECK(std::abs(ahead_ms() - day_ms) < clock_step_min_ms);
+  REQUIRE(wait_until([&] { return looks == 2; }));
+  clock.keep(mark->offset_ms - day_ms);
+  CHECK(std::abs(ahead_ms() + day_ms) < clock_step_min_ms);
+  clock.keep(mark->offset_ms);
+  CHECK(std::abs(ahead_ms()) < clock_step_min_ms);
+  (*watch)->stop();
+  CHECK(looks == 2);
 }

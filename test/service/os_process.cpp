@@ -1,9 +1,10 @@
 // What the process shows and hears. Secrets gone from the process list, signals as values, the service
 // manager.
+#include "services/domain/time_text.hpp"
 #include "services/os/descriptor.hpp"
+#include "services/os/kept_clock.hpp"
 #include "services/os/service_notifier.hpp"
 #include "services/os/signals.hpp"
-#include "services/os/system_clock.hpp"
 #include "test/service/os_helper.hpp"
 #include "test/support/temp_dir.hpp"
 #include "test/support/wait.hpp"
@@ -223,7 +224,7 @@ TEST_CASE("a descriptor is closed once, by its last owner") {
 }
 
 TEST_CASE("the clock port tells the system's time") {
-  const system_wall_clock clock;
+  const kept_wall_clock clock;
   const wall_clock& port = clock;
   const wall_time_ms before = system_now_ms();
   const wall_time_ms now = port.now_ms();

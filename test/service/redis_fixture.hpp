@@ -38,6 +38,9 @@ public:
   /// The answer to an item that is valid and not marked; an accepted or duplicate one is marked afterwards.
   std::function<push_reply(const push_item&)> answer = [](const push_item& item) { return accept(item); };
 
+  /// Called before each push is decided, with its items.
+  std::function<void(const std::vector<push_item>&)> before_push = [](const std::vector<push_item>&) {};
+
   static push_reply accept(const push_item& item) {
     return {item.name, "id-" + item.name, true, std::nullopt};
   }
@@ -50,10 +53,11 @@ public:
     {
       std::lock_guard<std::mutex> guard(mutex_);
       ++pushes_;
-      if (holding_) {
+      if (holding_ || held_channels_.count(items.front().channel) != 0) {
         held_.emplace_back(std::move(items), std::move(done));
         return;
       }
+      before_push(items);
       for (const auto& item : items)
         replies.push_back(decide(item));
     }
@@ -92,12 +96,18 @@ public:
     std::lock_guard<std::mutex> guard(mutex_);
     holding_ = true;
   }
+  /// From now on pushes whose first item is for this channel wait until `release`.
+  void hold_channel(const std::string& channel) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    held_channels_.insert(channel);
+  }
   /// Decides what waits, and no longer holds.
   void release() {
     std::vector<std::pair<std::vector<push_item>, push_completion>> held;
     {
       std::lock_guard<std::mutex> guard(mutex_);
       holding_ = false;
+      held_channels_.clear();
       held = std::exchange(held_, {});
     }
     for (auto& [items, done] : held) {
@@ -124,6 +134,7 @@ public:
     std::vector<std::pair<std::vector<push_item>, push_completion>> held;
     std::lock_guard<std::mutex> guard(mutex_);
     holding_ = false;
+    held_channels_.clear();
     held = std::exchange(held_, {});
   }
   void mark(uint64_t batch, std::set<uint32_t> positions) {
@@ -135,6 +146,16 @@ public:
     journal_fails_ = fails;
   }
 
+  /// Names of accepted tasks of one channel, in order.
+  std::vector<std::string> accepted_of(const std::string& channel) const {
+    return locked([&] {
+      std::vector<std::string> names;
+      for (const auto& item : items_)
+        if (item.channel == channel)
+          names.push_back(item.name);
+      return names;
+    });
+  }
   /// Names of accepted tasks, in order.
   std::vector<std::string> accepted() const {
     return locked([&] { return accepted_; });
@@ -178,6 +199,7 @@ private:
 
   mutable std::mutex mutex_;
   bool holding_ = false;
+  std::set<std::string> held_channels_;
   bool journal_fails_ = false;
   std::vector<std::pair<std::vector<push_item>, push_completion>> held_;
   std::map<uint64_t, std::set<uint32_t>> marks_;
@@ -203,6 +225,9 @@ inline redis_source_options source_options(uint16_t port) {
 
 inline std::string message(const std::string& name) {
   return "{\"task\":\"" + name + "\"}";
+}
+inline std::string message(const std::string& name, const std::string& channel) {
+  return "{\"task\":\"" + name + "\",\"chan\":\"" + channel + "\"}";
 }
 
 /// Pushes `prefix0`, `prefix1`, … in one pipeline.

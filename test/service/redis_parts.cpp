@@ -76,12 +76,12 @@ TEST_CASE("a completion comes once, from whatever thread, or as nothing when it 
   REQUIRE(test::wait_readable(box->fd()));
   auto found = box->take();
   REQUIRE(found.size() == 1);
-  CHECK(found[0].batch == 7);
+  CHECK(found[0].submission == 7);
   CHECK(found[0].replies.size() == 1);
   CHECK_FALSE(test::wait_readable(box->fd(), std::chrono::milliseconds(0)));
   { auto dropped = make_completion(box, 8); }
   found = box->take();
   REQUIRE(found.size() == 1);
-  CHECK(found[0].batch == 8);
+  CHECK(found[0].submission == 8);
   CHECK(found[0].replies.empty());
 }

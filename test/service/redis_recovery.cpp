@@ -30,32 +30,24 @@ TEST_CASE("a new run takes in exactly what the last one had taken and the store 
   {
     redis_list_source source(options, intake, intake);
     REQUIRE(source.start());
-    REQUIRE(wait_until([&] { return intake.held() == 2; }));
-    // The store commits the odd ones; nobody hears of it before the end.
+    REQUIRE(wait_until([&] { return intake.held() == 1 && taken_lists(server).size() == 2; }));
+    // The store commits the odd ones of the first; nobody hears of it before the end.
     intake.decide_silently([](const push_item& item) { return (item.name.back() - '0') % 2 == 1; });
   }
   REQUIRE(taken_lists(server).size() == 2);
   REQUIRE(length(server, queue_key) == 5);
-  REQUIRE(intake.accepted_count() == 10);
+  REQUIRE(intake.accepted_count() == 5);
   intake.drop();
 
   redis_list_source source(options, intake, intake);
   REQUIRE(source.start());
   REQUIRE(wait_until([&] { return intake.accepted_count() == 25 && taken_lists(server).empty(); }));
-  std::vector<std::string> expected;
-  for (const char* digit : {"1", "3", "5", "7", "9"})
-    expected.push_back("t" + std::string(digit));
-  for (const char* digit : {"1", "3", "5", "7", "9"})
-    expected.push_back("t1" + std::string(digit));
-  for (const char* digit : {"0", "2", "4", "6", "8"})
-    expected.push_back("t" + std::string(digit));
-  for (const char* digit : {"0", "2", "4", "6", "8"})
-    expected.push_back("t1" + std::string(digit));
-  for (int i = 20; i < 25; ++i)
+  std::vector<std::string> expected{"t1", "t3", "t5", "t7", "t9", "t0", "t2", "t4", "t6", "t8"};
+  for (int i = 10; i < 25; ++i)
     expected.push_back("t" + std::to_string(i));
   CHECK(intake.accepted() == expected); // and so none twice
-  CHECK(source.status().recovered == 10);
-  CHECK(source.status().taken == 15);
+  CHECK(source.status().recovered == 15);
+  CHECK(source.status().taken == 20);
   CHECK(source.status().duplicates == 0);
   CHECK(wait_until([&] { return intake.marks().empty(); }));
 }
@@ -195,7 +187,8 @@ TEST_CASE("rejected messages of a list that is taken in again are filed once") {
   CHECK(intake.accepted() == std::vector<std::string>{"ok", "slow"});
 }
 
-TEST_CASE("random failures, lost completions, stops and kills of Redis: each message is run exactly once") {
+TEST_CASE("random failures, a full channel, lost completions, stops and kills of Redis: each message is run "
+          "exactly once") {
   const auto seed = GENERATE(take(2, random(1, 1'000'000'000)));
   CAPTURE(seed);
   std::mt19937 random(static_cast<unsigned>(seed));
@@ -206,22 +199,30 @@ TEST_CASE("random failures, lost completions, stops and kills of Redis: each mes
   std::mutex answer_mutex;
   std::mt19937 answers(static_cast<unsigned>(seed) + 1);
   std::atomic<bool> calm{false};
+  std::atomic<bool> full{false};
   intake.answer = [&](const push_item& item) {
     std::lock_guard<std::mutex> guard(answer_mutex);
+    if (full && item.channel == "full")
+      return fake_intake::refuse(item, error_code::queue_full, "full");
     if (!calm && answers() % 20 == 0)
       return fake_intake::refuse(item, error_code::overloaded, "busy");
     return fake_intake::accept(item);
   };
   auto options = source_options(server.port());
   options.batch_max = 20;
+  options.parked_max = 100;
   size_t pushed = 0;
   for (int round = 0; round < 12; ++round) {
     {
       auto client = server.client();
+      const std::vector<std::string> channels{"full", "a", "b"};
       for (auto count = random() % 60; count > 0; --count)
-        REQUIRE(client->command({"LPUSH", queue_key, message("m" + std::to_string(pushed++))}).type ==
-                redis_value::kind::integer);
+        REQUIRE(client
+                    ->command({"LPUSH", queue_key,
+                               message("m" + std::to_string(pushed++), channels[random() % channels.size()])})
+                    .type == redis_value::kind::integer);
     }
+    full = random() % 3 != 0;
     redis_list_source source(options, intake, intake);
     REQUIRE(source.start());
     const auto goal = intake.pushes() + random() % 4;
@@ -243,6 +244,7 @@ TEST_CASE("random failures, lost completions, stops and kills of Redis: each mes
     intake.drop();
   }
   calm = true;
+  full = false;
   redis_list_source source(options, intake, intake);
   REQUIRE(source.start());
   const bool drained = wait_until([&] {

@@ -1,0 +1,231 @@
+// Attempts on the client's own thread: requests on their way to the launcher, and what it tells of them.
+// Requests leave the queue only once the kernel has taken them, so that none is lost with a dying launcher
+// unsaid.
+#include "services/domain/time_text.hpp"
+#include "services/launcher/attempt_codec.hpp"
+#include "services/launcher/launcher_client.hpp"
+#include "services/launcher/launcher_identity.hpp"
+#include "services/observability/log.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace task_runner {
+namespace {
+
+using launcher::packet_batch;
+using launcher::packet_status;
+
+/// Orders and bytes in one packet; well below the packet's limit.
+constexpr size_t orders_per_packet = 256;
+constexpr size_t order_bytes_per_packet = 24'576;
+/// About what an order that is no start takes, bytes.
+constexpr size_t small_order_bytes = 300;
+/// Pause before an order is tried again for which there was no descriptor or memory.
+constexpr auto resource_pause = std::chrono::milliseconds(100);
+
+} // namespace
+
+void launcher_client::send_orders() {
+  std::vector<order> batch;
+  while (link_ && !blocked_ && send_at_ <= clock::now()) {
+    batch.clear();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      size_t bytes = 0;
+      while (!queue_.empty() && batch.size() < orders_per_packet) {
+        const auto* start = std::get_if<attempt_start>(&queue_.front());
+        attempt_entry* entry = start != nullptr ? find(start->key) : nullptr;
+        if (start != nullptr && (entry == nullptr || entry->dropped)) {
+          queue_.pop_front();
+          continue;
+        }
+        const size_t size = start != nullptr ? launcher::size_of(*start) : small_order_bytes;
+        if (!batch.empty() && bytes + size > order_bytes_per_packet)
+          break;
+        bytes += size;
+        // From here on a stop must follow it to the launcher.
+        if (entry != nullptr)
+          entry->queued = false;
+        batch.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+      }
+    }
+    if (batch.empty()) {
+      send_at_ = {};
+      return;
+    }
+
+    packet_status sent = packet_status::done;
+    const auto* first = std::get_if<attempt_start>(&batch.front());
+    if (first != nullptr && launcher::needs_descriptor(*first)) {
+      // Its size has kept every other order out of the batch.
+      const result<packet_status> large = link_->send_large(*first);
+      if (!large) {
+        // Nothing is wrong with the command: it waits until this process has what it takes again.
+        if (send_at_ == clock::time_point())
+          log_event(log_level::warning, "requests to the launcher wait for resources",
+                    {{"reason", large.failure().message}});
+        send_at_ = clock::now() + resource_pause;
+        return put_back(std::move(batch));
+      }
+      sent = *large;
+    } else {
+      packet_batch packets(packet_batch::kind::requests);
+      for (const order& one : batch) {
+        if (const auto* start = std::get_if<attempt_start>(&one))
+          packets.add(launcher::any_request(*start));
+        else if (const auto* signal_one = std::get_if<signal_order>(&one))
+          packets.add(launcher::any_request(launcher::signal_request{signal_one->key, signal_one->number}));
+        else if (const auto* stop_one = std::get_if<stop_order>(&one))
+          packets.add(launcher::any_request(launcher::stop_request{stop_one->key, stop_one->grace_ms}));
+        else if (const auto* settle_one = std::get_if<settle_order>(&one))
+          packets.add(launcher::any_request(launcher::settle_request{settle_one->key}));
+      }
+      const std::vector<std::string> packet = packets.take();
+      sent = link_->send(packet.front());
+    }
+
+    send_at_ = {};
+    if (sent != packet_status::done) {
+      put_back(std::move(batch));
+      // A connection that has gone shows itself when it is read from.
+      blocked_ = true;
+      return;
+    }
+  }
+}
+
+void launcher_client::put_back(std::vector<order> batch) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const order& one : batch)
+    if (const auto* start = std::get_if<attempt_start>(&one))
+      if (attempt_entry* entry = find(start->key))
+        entry->queued = true;
+  queue_.insert(queue_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
+}
+
+void launcher_client::end_dropped() {
+  std::vector<attempt_key> dropped;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    dropped.swap(dropped_);
+  }
+  for (const attempt_key& key : dropped) {
+    attempt_ended end;
+    end.key = key;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const attempt_entry* entry = find(key);
+      if (entry == nullptr)
+        continue;
+      end.channel = entry->attempt.channel;
+    }
+    end.how.kind = outcome_kind::cancelled;
+    end.ended_at_ms = system_now_ms();
+    take_ended(end);
+  }
+}
+
+void launcher_client::take_listing() {
+  std::vector<attempt_started> started;
+  std::vector<attempt_ended> ended;
+  int pid = 0;
+  const uint64_t identity = launcher::identify_launcher(link_->descriptor());
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    launcher_id_ = identity;
+    std::set<attempt_key> listed;
+    for (known_attempt& one : listing_) {
+      listed.insert(one.key);
+      attempt_entry* entry = find(one.key);
+      if (entry == nullptr) {
+        // After the first listing an ended attempt we do not know is one we settled, and the word was lost.
+        if (ready_once_ && one.ended)
+          queue_.emplace_back(settle_order{one.key});
+        else
+          insert(one);
+        continue;
+      }
+      if (entry->attempt.ended)
+        continue;
+      if (entry->attempt.pid == 0 && one.pid != 0) {
+        entry->attempt.pid = one.pid;
+        entry->attempt.started_at_ms = one.started_at_ms;
+        started.push_back({one.key, one.channel, one.pid, one.started_at_ms});
+      }
+      if (one.ended) {
+        end_entry(*entry, one.end);
+        ended.push_back(one.end);
+      }
+    }
+    for (auto& [name, table] : channels_) {
+      for (auto& [key, entry] : table) {
+        if (entry.attempt.ended || entry.queued || listed.count(key) != 0)
+          continue;
+        attempt_ended end;
+        end.key = key;
+        end.channel = name;
+        end.how.kind = outcome_kind::lost;
+        end.started_at_ms = entry.attempt.started_at_ms;
+        end.ended_at_ms = system_now_ms();
+        end_entry(entry, end);
+        ended.push_back(std::move(end));
+      }
+    }
+    pid = health_.launcher_pid;
+    if (ready_once_ && !(going_over_ && pid == connected_pid_))
+      ++health_.restarts;
+    ready_once_ = true;
+    health_.connected = true;
+    health_.last_error.clear();
+    health_.trouble.clear();
+    if (!program_differs_)
+      health_.upgrade_failure.clear();
+  }
+  going_over_ = false;
+  connected_pid_ = pid;
+  ready_ = true;
+  ready_since_ = clock::now();
+  ping_at_ = ready_since_ + std::chrono::milliseconds(options_.ping_pause_ms);
+  logged_failure_.clear();
+  log_event(log_level::info, "the launcher is connected",
+            {{"pid", pid},
+             {"known", listing_.size()},
+             {"lost", std::count_if(ended.begin(), ended.end(), [](const attempt_ended& one) {
+                return one.how.kind == outcome_kind::lost;
+              })}});
+  listing_.clear();
+  ready_changed_.notify_all();
+  if (program_differs_ && !upgrade_asked_)
+    ask_for_upgrade();
+  for (const attempt_started& one : started)
+    events_->on_started(one);
+  for (const attempt_ended& one : ended)
+    events_->on_ended(one);
+}
+
+void launcher_client::take_started(const attempt_started& event) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    attempt_entry* entry = find(event.key);
+    if (entry == nullptr || entry->attempt.ended)
+      return;
+    entry->attempt.pid = event.pid;
+    entry->attempt.started_at_ms = event.started_at_ms;
+  }
+  events_->on_started(event);
+}
+
+void launcher_client::take_ended(const attempt_ended& event) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    attempt_entry* entry = find(event.key);
+    if (entry == nullptr || entry->attempt.ended)
+      return;
+    end_entry(*entry, event);
+  }
+  events_->on_ended(event);
+}
+
+} // namespace task_runner
