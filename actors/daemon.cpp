@@ -65,6 +65,17 @@ void log_output(const std::string& state_dir, const attempt_ended& event) {
   }
 }
 
+/// What the launcher can run is a limit for all channels as well: what was handed over beyond it would stand
+/// in line there, out of reach of priority and expiry. On machines where it cannot be reached nobody counts
+/// for it.
+uint32_t common_limit(uint32_t wanted, uint32_t capacity, uint64_t workers) noexcept {
+  if (capacity == 0)
+    return wanted;
+  if (wanted != 0)
+    return std::min(wanted, capacity);
+  return workers > capacity || capacity < worker_max ? capacity : 0;
+}
+
 } // namespace
 
 int daemon_process::run() {
@@ -198,6 +209,7 @@ result<void> daemon_process::load_channels() {
     if (auto answers = saved.get_future().get(); !answers)
       return answers.failure();
   }
+  workers_at_start_ = workers_of(by_name, values_.concurrent);
   for (auto& [name, record] : by_name)
     channels_.push_back(std::move(record));
   return {};
@@ -313,7 +325,8 @@ void daemon_process::start_actors() {
   router_parts.task_mode = values_.task_mode;
   router_parts.limits.tasks_max = values_.tasks_max;
   router_parts.limits.recoveries_max = values_.recoveries_max;
-  router_parts.running_max = values_.running_max;
+  router_parts.running_max =
+      common_limit(values_.running_max, launcher_->health().running_max, workers_at_start_);
   router_parts.channels = std::move(channels_);
   for (const auto& [name, said] : values_.channels)
     router_parts.ini_channels.insert(name);
@@ -386,6 +399,7 @@ result<void> daemon_process::start_source() {
   options.node_id = state_->node_id();
   source_ = std::make_unique<redis_list_source>(std::move(options), *sink_, *journal_);
   source_since_ms_ = source_->status().since_ms;
+  source_is_made_ = true;
   if (auto started = source_->start(); !started)
     return started;
   stops_.push("redis intake", [this] { source_->stop(); });

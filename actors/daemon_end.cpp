@@ -118,7 +118,7 @@ daemon_report daemon_process::make_report() const {
   report.workers = facts_->workers();
   report.running_max = values_.running_max;
   report.failed_channels = facts_->failed();
-  if (source_) {
+  if (source_is_made_) {
     report.sources.push_back(source_->status());
     if (report.sources.back().since_ms != source_since_ms_)
       report.sources_worked.push_back(report.sources.back().name);

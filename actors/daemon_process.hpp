@@ -91,6 +91,7 @@ private:
   std::unique_ptr<group_commit> store_;
   std::optional<clock_mark> clock_mark_;
   std::vector<channel_record> channels_;
+  uint64_t workers_at_start_ = 0;
   std::unique_ptr<runner_bridge> bridge_;
   std::unique_ptr<launcher_client> launcher_;
   probe_registry probes_;
@@ -106,6 +107,8 @@ private:
   std::unique_ptr<store_intake_journal> journal_;
   std::unique_ptr<actor_push_sink> sink_;
   std::unique_ptr<redis_list_source> source_;
+  /// Reports are asked for before it is there.
+  std::atomic<bool> source_is_made_{false};
   /// The source's `since` before it was started: it has worked once when it is another.
   wall_time_ms source_since_ms_ = 0;
   std::unique_ptr<clock_watch> clock_watch_;

@@ -16,6 +16,8 @@ namespace {
 
 /// Pause before a failed recovery is tried again.
 constexpr std::chrono::seconds recovery_pause{1};
+/// Failures after which the other channels wait no longer for this one's share of the common limit.
+constexpr uint32_t recovery_failures_waited = 5;
 
 void read_channel(queue_pointer self, bool is_check) {
   auto& state = self->state;
@@ -55,9 +57,9 @@ void postpone_recovery(queue_pointer self, const error& why) {
   if (!state.recovery_failure) {
     log_event(log_level::error, "the queue cannot read its channel from the store; it tries again",
               {{"channel", state.dependencies.record.name}, {"error", why.message}});
-    if (state.dependencies.slots_limited) // the other channels do not wait for its report
-      self->send(state.dependencies.router, slots_reported{state.dependencies.record.name, {}});
   }
+  if (++state.recovery_failures == recovery_failures_waited && state.dependencies.slots_limited)
+    self->send(state.dependencies.router, slots_reported{state.dependencies.record.name, {}});
   state.recovery_failure =
       error{error_code::unavailable,
             "channel " + state.dependencies.record.name + " cannot be read from the store: " + why.message};

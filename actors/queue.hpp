@@ -50,6 +50,7 @@ struct queue_state {
   bool store_failure_told = false;
   /// Why the recovery failed the last time; it is tried again until it succeeds.
   std::optional<error> recovery_failure;
+  uint32_t recovery_failures = 0;
 
   batch_token next_batch = 1;
   std::unordered_map<batch_token, caf::typed_response_promise<push_replies>> open_batches;

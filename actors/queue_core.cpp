@@ -207,6 +207,9 @@ queue_effects queue_core::clock_adjusted(int64_t shift_ms, wall_time_ms now) {
   };
   for (auto at = window_.begin(); at != window_.end_of_tasks(); ++at)
     move(at->second.expires_at_ms);
+  for (auto& [id, entry] : running_)
+    if (!entry.placed)
+      move(entry.value.expires_at_ms);
   move(next_expiry_ms_);
   if (recovered_)
     advance(now, effects);
@@ -230,6 +233,12 @@ bool queue_core::is_quiet() const noexcept {
     return leasing_stopped_ && item.second.now == phase::running && !item.second.placed;
   };
   return recovered_ && in_flight_.empty() && std::all_of(running_.begin(), running_.end(), never_begins);
+}
+
+bool queue_core::is_idle() const noexcept {
+  return recovered_ && std::all_of(running_.begin(), running_.end(), [](const auto& item) {
+           return item.second.now == phase::running && !item.second.placed;
+         });
 }
 
 bool queue_core::is_empty() const noexcept {

@@ -115,6 +115,9 @@ public:
   /// Whether the recovery is done, nothing runs, and nothing waits for a commit. A lease that will not be
   /// handed out any more, because leasing has been stopped, is left to the next recovery and does not count.
   bool is_quiet() const noexcept;
+  /// Whether the recovery is done and no command runs or is about to: a lease that has no worker (its channel
+  /// was paused before it could be handed out) does not count.
+  bool is_idle() const noexcept;
   /// Whether the recovery is done and no task is or may be unfinished: none is counted, none waits for its
   /// commit, and, when closing, the store has said so.
   bool is_empty() const noexcept;

@@ -139,7 +139,7 @@ void tell_history(queue_pointer self, queue_effects& effects) {
 
 void answer_waiting(queue_pointer self) {
   auto& state = self->state;
-  if (!state.open_idles.empty() && state.core->is_recovered() && state.core->counts().running == 0)
+  if (!state.open_idles.empty() && state.core->is_idle())
     for (auto& [number, promise] : std::exchange(state.open_idles, {}))
       promise.deliver(action_reply{});
   if (!state.open_closings.empty() && state.core->is_closing() && state.core->is_empty())

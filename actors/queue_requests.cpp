@@ -113,8 +113,14 @@ void finish_status(queue_pointer self, status_read& message) {
 
 push_replies refuse_batch(const admitted_batch& batch, const error& why) {
   push_replies refused;
-  for (const auto& item : batch.items)
-    refused.replies.push_back({item.value.name, {}, false, why});
+  for (const auto& item : batch.items) {
+    push_reply reply;
+    reply.task_name = item.value.name;
+    reply.failure = why;
+    // Other channels can be read.
+    reply.channel_only = true;
+    refused.replies.push_back(std::move(reply));
+  }
   return refused;
 }
 

@@ -71,6 +71,19 @@ void answer_with_state(const gateway_pointer& shared, const push_reply& reply,
       [responder, reply](const error&) { responder.send_envelope(200, "ok", render_pushed_task(reply)); });
 }
 
+/// What is said of a POST or PATCH stands in its body. A query that nobody reads would be worse than an
+/// error: with `?dry_run=true` it would delete.
+http_handler without_query(http_handler handler) {
+  return [handler = std::move(handler)](const http_request& request, const http_responder& responder) {
+    if (request.query_parameters.empty())
+      handler(request, responder);
+    else
+      responder.fail({error_code::invalid_argument, "the query has " + request.query_parameters.front().name +
+                                                        ", but " + request.method +
+                                                        " is told everything in its body; put it there"});
+  };
+}
+
 } // namespace
 
 http_handler when_open(const gateway_pointer& shared, gateway_handler handler) {
@@ -119,6 +132,9 @@ route_table make_routes(const gateway_pointer& shared) {
   add_output_routes(routes, shared);
   add_channel_routes(routes, shared);
   add_alias_routes(routes, shared);
+  for (auto& one : routes)
+    if (one.method == "POST" || one.method == "PATCH")
+      one.handler = without_query(std::move(one.handler));
   return routes;
 }
 

@@ -163,8 +163,10 @@ command_table::start_step command_table::prepare(waiting_start& waiting, prepare
       return refuse(*obstacle);
   if (surroundings.input) {
     result<owned_descriptor> input = make_memfd("tr-stdin", *surroundings.input);
-    if (!input)
+    if (!input && input.failure().code == error_code::overloaded)
       return wait_for_resources(input.failure().message, now);
+    if (!input)
+      return refuse(input.failure().message);
     prepared.input = std::move(*input);
   }
   prepared.failure = failures_.acquire();
@@ -301,7 +303,8 @@ void command_table::see_who_began() {
 }
 
 bool command_table::start_again(uint64_t number, child_entry& child, bool never_began) {
-  if (!never_began || !child.again)
+  // One that lingers has been reported, and may be settled and forgotten.
+  if (!never_began || !child.again || child.lingering)
     return false;
   known_entry& entry = known_.at(child.key);
   if (child.asked || entry.stopping)

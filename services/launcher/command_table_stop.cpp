@@ -130,6 +130,10 @@ void command_table::stop(const attempt_key& key, int64_t grace_ms) {
   end.channel = found->second.attempt.channel;
   end.how.kind = outcome_kind::cancelled;
   end.ended_at_ms = system_now_ms();
+  const auto waits = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const waiting_start& one) { return one.request.key == key; });
+  if (waits != waiting_.end())
+    waiting_.erase(waits);
   end_attempt(found->second, std::move(end));
 }
 

@@ -156,6 +156,9 @@ private:
   void send_orders();
   /// Puts orders that were not sent back where they were.
   void put_back(std::vector<order> batch);
+  /// Puts stops and settlements before all starts, none of which they can be about; answers whether there are
+  /// any.
+  bool move_up_stops();
   void end_dropped();
   /// Asks the launcher whether it works when that is due, and tells of it when it does not answer. `heard`:
   /// something of it has come just now.
@@ -209,6 +212,7 @@ private:
   bool blocked_ = false;
   /// Orders wait until then: this process had no descriptor or memory left for one.
   clock::time_point send_at_{};
+  bool large_starts_wait_ = false;
   /// Both speak this version.
   uint16_t version_ = 0;
   /// When the launcher is asked next whether it works.

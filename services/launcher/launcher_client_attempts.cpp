@@ -63,12 +63,16 @@ void launcher_client::send_orders() {
       const result<packet_status> large = link_->send_large(*first);
       if (!large) {
         // Nothing is wrong with the command: it waits until this process has what it takes again.
-        if (send_at_ == clock::time_point())
+        if (!std::exchange(large_starts_wait_, true))
           log_event(log_level::warning, "requests to the launcher wait for resources",
                     {{"reason", large.failure().message}});
+        put_back(std::move(batch));
+        if (move_up_stops())
+          continue;
         send_at_ = clock::now() + resource_pause;
-        return put_back(std::move(batch));
+        return;
       }
+      large_starts_wait_ = false;
       sent = *large;
     } else {
       packet_batch packets(packet_batch::kind::requests);
@@ -103,6 +107,15 @@ void launcher_client::put_back(std::vector<order> batch) {
       if (attempt_entry* entry = find(start->key))
         entry->queued = true;
   queue_.insert(queue_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
+}
+
+bool launcher_client::move_up_stops() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // Not signals: one may be meant for a start that waits here, and must stay behind it.
+  const auto behind = std::stable_partition(queue_.begin(), queue_.end(), [](const order& one) {
+    return std::holds_alternative<stop_order>(one) || std::holds_alternative<settle_order>(one);
+  });
+  return behind != queue_.begin();
 }
 
 void launcher_client::end_dropped() {

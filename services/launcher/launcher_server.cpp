@@ -214,7 +214,8 @@ void launcher_server::stay_reachable(steady_ms now) {
       held_.lock = std::move(*lock);
       log_.write("launcher.pid was removed or replaced under the launcher: it is in place again");
     } else {
-      log_.write_once("launcher.pid is not the launcher's any more: " + lock.failure().message);
+      // Whoever holds it now has a socket of its own, which is not ours to remove.
+      return log_.write_once("launcher.pid is not the launcher's any more: " + lock.failure().message);
     }
   }
   if (!socket_file_.known() || !(identify_socket(directory) == socket_file_))

@@ -2,6 +2,7 @@
 #include "services/launcher/packet_socket.hpp"
 
 #include "services/launcher/protocol.hpp"
+#include "services/launcher/spawn.hpp"
 #include "services/launcher/state_claim.hpp"
 
 #include <array>
@@ -21,6 +22,11 @@ constexpr int listen_backlog = 64;
 
 error failure_of(error_code code, const std::string& what) {
   return {code, what + ": " + std::strerror(errno)};
+}
+
+/// Whether there is too little of something now, or it cannot be done at all.
+error_code code_of(int reason) noexcept {
+  return is_shortage(reason) || reason == ENOSPC ? error_code::overloaded : error_code::unavailable;
 }
 
 /// The address of the socket. A path too long for one goes through the directory's descriptor in /proc.
@@ -139,7 +145,7 @@ packet_status receive_packet(int socket, std::string& bytes, std::vector<owned_d
 result<owned_descriptor> make_memfd(const char* name, std::string_view bytes) {
   owned_descriptor memory(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory)
-    return failure_of(error_code::unavailable, "cannot make a memfd");
+    return failure_of(code_of(errno), "cannot make a memfd");
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t n =
@@ -147,7 +153,7 @@ result<owned_descriptor> make_memfd(const char* name, std::string_view bytes) {
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0)
-      return failure_of(error_code::unavailable, "cannot fill a memfd");
+      return failure_of(code_of(errno), "cannot fill a memfd");
     done += static_cast<size_t>(n);
   }
   ::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);

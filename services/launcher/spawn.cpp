@@ -199,9 +199,13 @@ bool enter_cgroup(int procs) noexcept {
 failure_slots::failure_slots(size_t count, owned_descriptor memory)
     : count_(count)
     , memory_(std::move(memory)) {
+  map();
+}
+
+void failure_slots::map() {
   if (!memory_)
     memory_.reset(::memfd_create("task-runner-failures", MFD_CLOEXEC));
-  const size_t size = count * sizeof(int);
+  const size_t size = count_ * sizeof(int);
   if (!memory_ || ::ftruncate(memory_.get(), static_cast<off_t>(size)) != 0)
     return;
   void* mapped = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_.get(), 0);
@@ -225,6 +229,8 @@ volatile int* failure_slots::take_back(size_t place) {
 }
 
 volatile int* failure_slots::acquire() {
+  if (slots_ == nullptr)
+    map(); // there may be memory by now
   volatile int* slot = nullptr;
   if (!free_.empty()) {
     slot = free_.back();

@@ -42,6 +42,8 @@ public:
   volatile int* take_back(size_t place);
 
 private:
+  void map();
+
   size_t count_;
   owned_descriptor memory_;
   volatile int* slots_ = nullptr;

@@ -70,7 +70,8 @@ result<user_identity> user_directory::find(const std::string& user) {
   if (present == nullptr) {
     if (means_missing(reason))
       return error{error_code::not_found, "cannot run as user " + user + ": there is no such user"};
-    const bool is_short = reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EAGAIN;
+    // Not EAGAIN: so says a directory service that cannot be reached, for which nobody else shall wait.
+    const bool is_short = reason == EMFILE || reason == ENFILE || reason == ENOMEM;
     return error{is_short ? error_code::overloaded : error_code::unavailable,
                  "cannot look up user " + user + ": " + std::strerror(reason)};
   }

@@ -95,27 +95,34 @@ void redis_intake_loop::report_rejections(const batch_state& state, size_t from)
 /// Rejected messages of parked batches are filed without waiting for the rest, which may take long.
 void redis_intake_loop::file_parked(time_point now) {
   for (auto one = unfiled_.begin(); one != unfiled_.end() && work_;) {
-    auto& state = batches_.at(*one);
-    if (now < state.finish_at) {
-      ++one;
+    const auto number = *one++;
+    auto& state = batches_.at(number);
+    if (now < state.finish_at || !file_rejected(state))
       continue;
-    }
-    const auto entries = state.batch.make_rejected_entries(state.filed);
-    std::vector<std::string> indices;
-    for (const auto position : state.batch.rejected_positions(state.filed))
-      indices.push_back("-" + std::to_string(position + 1)); // the first message stands at the tail
-    const auto cap = std::to_string(options_.rejected_max);
-    const auto count = std::to_string(entries.size());
-    std::vector<std::string_view> arguments{cap, filed_mark, count};
-    arguments.insert(arguments.end(), indices.begin(), indices.end());
-    arguments.insert(arguments.end(), entries.begin(), entries.end());
-    const auto list = list_name(keys_[state.batch.key_index()], state.batch.number());
-    if (is_filed(state, call_script(file_, {list, options_.rejected_key}, arguments), now)) {
-      state.filed = state.batch.rejections().size();
-      state.batch.shrink(state.filed);
-      one = unfiled_.erase(one);
-    }
+    state.batch.shrink(state.filed);
+    unfiled_.erase(number);
   }
+}
+
+/// Files what is rejected of a batch and not filed yet, and puts marks in its place. May be repeated.
+bool redis_intake_loop::file_rejected(batch_state& state) {
+  const auto entries = state.batch.make_rejected_entries(state.filed);
+  std::vector<std::string> indices;
+  for (const auto position : state.batch.rejected_positions(state.filed))
+    indices.push_back("-" + std::to_string(position + 1)); // the first message stands at the tail
+  const auto cap = std::to_string(options_.rejected_max);
+  const auto count = std::to_string(entries.size());
+  std::vector<std::string_view> arguments{cap, filed_mark, count};
+  arguments.insert(arguments.end(), indices.begin(), indices.end());
+  arguments.insert(arguments.end(), entries.begin(), entries.end());
+  const auto list = list_name(keys_[state.batch.key_index()], state.batch.number());
+  // Until it is known to have worked, some may be filed: then only the marks tell which.
+  state.filing_unsure = true;
+  if (!is_filed(state, call_script(file_, {list, options_.rejected_key}, arguments)))
+    return false;
+  state.filing_unsure = false;
+  state.filed = state.batch.rejections().size();
+  return true;
 }
 
 void redis_intake_loop::finish_decided(time_point now) {
@@ -124,12 +131,12 @@ void redis_intake_loop::finish_decided(time_point now) {
   std::vector<std::string> lists;
   for (const auto number : decided_) {
     auto& state = batches_.at(number);
-    if (now < state.finish_at || !work_)
+    if (now < state.finish_at || !work_ || (state.filing_unsure && !file_rejected(state)))
       continue;
     if (state.filed == state.batch.rejections().size()) {
       plain.push_back(number);
       lists.push_back(list_name(keys_[state.batch.key_index()], number));
-    } else if (finish_rejected(state, now)) {
+    } else if (finish_rejected(state)) {
       finished.push_back(number);
     }
   }
@@ -153,7 +160,7 @@ void redis_intake_loop::finish_decided(time_point now) {
   }
 }
 
-bool redis_intake_loop::finish_rejected(batch_state& state, time_point now) {
+bool redis_intake_loop::finish_rejected(batch_state& state) {
   const auto& key = keys_[state.batch.key_index()];
   const auto list = list_name(key, state.batch.number());
   const auto entries = state.batch.make_rejected_entries(state.filed);
@@ -162,13 +169,12 @@ bool redis_intake_loop::finish_rejected(batch_state& state, time_point now) {
   arguments.insert(arguments.end(), entries.begin(), entries.end());
   auto reply = call_script(finish_, {list, options_.rejected_key}, arguments);
   if (!reply)
-    state.finish_sent = true; // it may have been carried out: only the reply is
-                              // known to be missing
-  return is_filed(state, reply, now);
+    state.finish_sent = true; // it may have been carried out: only the reply is known to be missing
+  return is_filed(state, reply);
 }
 
 /// Whether a script that files rejected messages has done so.
-bool redis_intake_loop::is_filed(batch_state& state, const result<redis_reply>& reply, time_point now) {
+bool redis_intake_loop::is_filed(batch_state& state, const result<redis_reply>& reply) {
   if (!reply) {
     lose_connection(reply.failure());
     return false;
@@ -181,7 +187,7 @@ bool redis_intake_loop::is_filed(batch_state& state, const result<redis_reply>& 
     report_.trouble("rejected messages", "wrong type",
                     "the list of rejected messages " + options_.rejected_key + ": " +
                         explain_refusal(**reply));
-    state.finish_at = now + rejected_list_pause;
+    state.finish_at = clock::now() + rejected_list_pause;
     return false;
   case redis_refusal::list_exists:
   case redis_refusal::no_script:

@@ -91,6 +91,8 @@ private:
     size_t parked = 0;
     /// Rejections that stand in the list of rejected messages already.
     size_t filed = 0;
+    /// Some more may stand there: whether they do was not heard.
+    bool filing_unsure = false;
     bool finish_sent = false;
     time_point finish_at{};
   };
@@ -135,8 +137,9 @@ private:
   void report_rejections(const batch_state& state, size_t from);
   void file_parked(time_point now);
   void finish_decided(time_point now);
-  bool finish_rejected(batch_state& state, time_point now);
-  bool is_filed(batch_state& state, const result<redis_reply>& reply, time_point now);
+  bool file_rejected(batch_state& state);
+  bool finish_rejected(batch_state& state);
+  bool is_filed(batch_state& state, const result<redis_reply>& reply);
   void forget(uint64_t number);
 
   void join_line(batch_state& state, uint32_t position, std::vector<channel_line*>& begun);

@@ -44,8 +44,8 @@ constexpr std::array by_system_errno{
 /// Extended codes that mean something else than their primary ones.
 constexpr std::array by_extended_code{
     meaning{SQLITE_READONLY_DBMOVED, error_code::unavailable,
-            "is not in its place: its files were moved, removed or replaced; put them back while the daemon "
-            "runs"},
+            "is not in its place: its files were moved, removed or replaced; put them back, and the daemon "
+            "goes on"},
     meaning{SQLITE_IOERR_NOMEM, error_code::unavailable,
             "cannot be used: there is no memory left; end what takes it, or raise the limit"},
     meaning{SQLITE_IOERR_CORRUPTFS, error_code::unavailable,
@@ -76,16 +76,16 @@ constexpr std::array by_primary_code{
             "cannot be opened: check that its directory exists and belongs to this user"},
     meaning{SQLITE_AUTH, error_code::unavailable,
             // Denied by the watch over the files' place (sqlite_file.cpp).
-            "is not in its place: its files were moved, removed or replaced; put them back while the daemon "
-            "runs"},
+            "is not in its place: its files were moved, removed or replaced; put them back, and the daemon "
+            "goes on"},
     meaning{SQLITE_BUSY, error_code::unavailable,
             "is busy: another process has held it for 5 s; end the program that has the file open"},
     meaning{SQLITE_LOCKED, error_code::unavailable,
             "is busy: another process has held it for 5 s; end the program that has the file open"},
-    meaning{SQLITE_PROTOCOL, error_code::unavailable,
-            "is busy: its locks are taken again and again, or its file system does not keep them; end the "
-            "program "
-            "that has the file open, or use a state directory on a local disk"},
+    meaning{
+        SQLITE_PROTOCOL, error_code::unavailable,
+        "is busy: its locks are taken again and again, or its file system does not keep them; end what has "
+        "the file open, or use a state directory on a local disk"},
     meaning{SQLITE_CORRUPT, error_code::unavailable,
             "is damaged: stop the daemon, then restore a backup or salvage it with `sqlite3 FILE .recover`"},
     meaning{SQLITE_NOTADB, error_code::unavailable,

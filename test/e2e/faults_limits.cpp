@@ -147,6 +147,19 @@ TEST_CASE("fault: a launcher with few descriptors runs everything, some of it la
         limited.http(), end.wait_line() + "; " + append_line(std::to_string(i), ran) + "; exit 5", "wide"));
   // More than its descriptors allow are asked of it, and it runs as many as it can.
   REQUIRE(wait_until([&] { return runner.commands().size() >= 5; }));
+  // The others wait in their queue, where they count as waiting and can expire, and not in line at the
+  // launcher.
+  const auto daemon = [&] { return limited.http().get("/status").json().at("daemon"); };
+  const auto wide = [&] { return limited.http().get("/status?channel=wide").json().at("data"); };
+  CHECK(wide().at("running") <= daemon().at("launcher").at("running_max"));
+  REQUIRE(
+      limited.http()
+          .post_form(
+              "/push",
+              {{"task", append_line("late", ran)}, {"channel", "wide"}, {"id", "late"}, {"expires_s", "0.2"}})
+          .status == 200);
+  CHECK(wait_until(
+      [&] { return limited.http().get("/api/v1/tasks/late").json().at("data").at("state") == "cancelled"; }));
   end.open();
   REQUIRE(wait_lines(ran, ids.size(), healing_deadline));
   for (const auto& id : ids) {

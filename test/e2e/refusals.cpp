@@ -262,6 +262,27 @@ TEST_CASE("legacy-200 answers 200 with the code in the body, on the predecessor'
   CHECK(runner.http().post_form("/api/v1/tasks", {{"task", ""}}).status == 400);
 }
 
+TEST_CASE("a query on a POST or PATCH is refused, and nothing is done") {
+  test_daemon runner;
+  const auto dead = runner.push_line("exit 3");
+  REQUIRE(wait_until([&] { return runner.task(dead).at("state") == "dead"; }));
+  const std::vector<std::pair<std::string, name_values>> refused{
+      {"/api/v1/tasks:delete?dry_run=true", {{"state", "dead"}}},
+      {"/api/v1/tasks:retry?state=cancelled", {{"state", "dead"}}},
+      {"/api/v1/stop?now=true", {}},
+      {"/push?delay=3600", {{"task", "date"}}},
+  };
+  for (const auto& [target, fields] : refused) {
+    const auto answer = runner.http().post_form(target, fields);
+    CAPTURE(target, answer.body);
+    CHECK(answer.status == 400);
+    CHECK(answer.json().at("message").get<std::string>().find("body") != std::string::npos);
+  }
+  CHECK(runner.http().send("PATCH", "/api/v1/channels/default?worker=3").status == 400);
+  CHECK(runner.task(dead).at("state") == "dead");
+  CHECK(runner.report().at("state") == "running");
+}
+
 TEST_CASE("legacy-200 does not hide from machines that the daemon is not ready") {
   daemon_options options;
   options.ini = "[http]\nlegacy-200 = true\n";

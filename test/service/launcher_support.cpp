@@ -33,7 +33,8 @@ scratch_directory::scratch_directory(const std::string& below) {
 
 scratch_directory::~scratch_directory() {
   std::error_code ignored;
-  std::filesystem::remove_all(remove_, ignored);
+  for (int tries = 0; tries < 3 && std::filesystem::exists(remove_, ignored); ++tries)
+    std::filesystem::remove_all(remove_, ignored);
 }
 
 std::string read_file(const std::string& path) {

@@ -419,6 +419,30 @@ TEST_CASE("stopping is prompt while messages are parked") {
   CHECK(length(server, taken_lists(server).front()) == 100);
 }
 
+TEST_CASE("stopping is prompt while what is rejected beside parked messages cannot be filed") {
+  redis_server server;
+  fake_intake intake;
+  const std::atomic<bool> closed{true};
+  close_full(intake, closed);
+  server.command({"SET", rejected_key, "no list"});
+  server.command({"LPUSH", queue_key, "bad", message("f0", "full")});
+  {
+    redis_list_source source(source_options(server.port()), intake, intake);
+    REQUIRE(source.start());
+    REQUIRE(wait_until([&] { return source.status().parked == 1 && source.status().rejected == 1; }));
+    const auto start = std::chrono::steady_clock::now();
+    source.stop();
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1'000));
+  }
+  // Nothing is lost by it: the next one files it, once.
+  server.command({"DEL", rejected_key});
+  redis_list_source next(source_options(server.port()), intake, intake);
+  REQUIRE(next.start());
+  REQUIRE(wait_until([&] { return length(server, rejected_key) == 1; }));
+  next.stop();
+  CHECK(length(server, rejected_key) == 1);
+}
+
 TEST_CASE("a Redis that goes away and comes back finds what is parked where it was") {
   redis_server_options kind;
   kind.durable = true;

@@ -17,9 +17,11 @@ temp_dir::temp_dir(const std::string& prefix)
 }
 
 temp_dir::~temp_dir() {
-  std::error_code
-      ignored; // a file that another process still writes may stay; the test has its verdict already
-  std::filesystem::remove_all(path_, ignored);
+  // Whatever still ends may make a file while the others are removed. What stays after that stays: the test
+  // has its verdict already.
+  std::error_code ignored;
+  for (int tries = 0; tries < 3 && std::filesystem::exists(path_, ignored); ++tries)
+    std::filesystem::remove_all(path_, ignored);
 }
 
 } // namespace task_runner::test
