@@ -327,6 +327,7 @@ void daemon_process::start_actors() {
   router_parts.limits.recoveries_max = values_.recoveries_max;
   router_parts.running_max =
       common_limit(values_.running_max, launcher_->health().running_max, workers_at_start_);
+  running_max_ = router_parts.running_max;
   router_parts.channels = std::move(channels_);
   for (const auto& [name, said] : values_.channels)
     router_parts.ini_channels.insert(name);

@@ -116,7 +116,7 @@ daemon_report daemon_process::make_report() const {
   report.launcher = launcher_->health();
   report.retention = retention_->counters();
   report.workers = facts_->workers();
-  report.running_max = values_.running_max;
+  report.running_max = running_max_;
   report.failed_channels = facts_->failed();
   if (source_is_made_) {
     report.sources.push_back(source_->status());

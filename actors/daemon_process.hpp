@@ -92,6 +92,9 @@ private:
   std::optional<clock_mark> clock_mark_;
   std::vector<channel_record> channels_;
   uint64_t workers_at_start_ = 0;
+  /// How many commands run at once at most, in all channels together; 0: nobody counts. Read by requests
+  /// while the daemon starts.
+  std::atomic<uint32_t> running_max_{0};
   std::unique_ptr<runner_bridge> bridge_;
   std::unique_ptr<launcher_client> launcher_;
   probe_registry probes_;

@@ -54,10 +54,9 @@ void finish_check(queue_pointer self, const recovery_read& message) {
 /// The recovery did not work: nobody is kept waiting for it, and it is tried again.
 void postpone_recovery(queue_pointer self, const error& why) {
   auto& state = self->state;
-  if (!state.recovery_failure) {
+  if (!state.recovery_failure)
     log_event(log_level::error, "the queue cannot read its channel from the store; it tries again",
               {{"channel", state.dependencies.record.name}, {"error", why.message}});
-  }
   if (++state.recovery_failures == recovery_failures_waited && state.dependencies.slots_limited)
     self->send(state.dependencies.router, slots_reported{state.dependencies.record.name, {}});
   state.recovery_failure =

@@ -159,6 +159,8 @@ private:
   /// Puts stops and settlements before all starts, none of which they can be about; answers whether there are
   /// any.
   bool move_up_stops();
+  /// Ends an attempt that can never reach the launcher.
+  void end_unsent(const attempt_start& start, const error& why);
   void end_dropped();
   /// Asks the launcher whether it works when that is due, and tells of it when it does not answer. `heard`:
   /// something of it has come just now.

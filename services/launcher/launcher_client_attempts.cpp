@@ -61,6 +61,11 @@ void launcher_client::send_orders() {
     if (first != nullptr && launcher::needs_descriptor(*first)) {
       // Its size has kept every other order out of the batch.
       const result<packet_status> large = link_->send_large(*first);
+      if (!large && large.failure().code != error_code::overloaded) {
+        // This will not pass by waiting, as a file size limit of this process would not.
+        end_unsent(*first, large.failure());
+        continue;
+      }
       if (!large) {
         // Nothing is wrong with the command: it waits until this process has what it takes again.
         if (!std::exchange(large_starts_wait_, true))
@@ -107,6 +112,15 @@ void launcher_client::put_back(std::vector<order> batch) {
       if (attempt_entry* entry = find(start->key))
         entry->queued = true;
   queue_.insert(queue_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
+}
+
+void launcher_client::end_unsent(const attempt_start& start, const error& why) {
+  attempt_ended end;
+  end.key = start.key;
+  end.channel = start.channel;
+  end.how = {outcome_kind::spawn_failed, 0, "the command could not be sent to the launcher: " + why.message};
+  end.ended_at_ms = system_now_ms();
+  take_ended(end);
 }
 
 bool launcher_client::move_up_stops() {

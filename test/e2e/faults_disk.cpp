@@ -49,14 +49,7 @@ TEST_CASE(
 
   constexpr size_t messages = 30;
   const auto client = redis.client();
-  for (size_t i = 0; i < messages; ++i)
-    client->command(
-        {"LPUSH", "task:prepare:queue",
-         R"({"chan":"free","task":")" + append_line("message-" + std::to_string(i), ran) + "\"}"});
-  // It is told that they cannot be handed over, and they stay.
-  REQUIRE(
-      wait_until([&] { return runner.log().find("tasks cannot be handed over now") != std::string::npos; }));
-  CHECK(messages_in(*client) == messages);
+  push_messages_that_stay(*client, runner, messages, ran);
   CHECK(runner.report().at("sources").at(0).at("healthy") == false);
 
   // The running command ends while nothing can be written about it.

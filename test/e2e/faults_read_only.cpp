@@ -139,13 +139,7 @@ TEST_CASE(
   check_refused(runner);
   CHECK(page.writes_refused() > 0);
   const auto client = redis.client();
-  for (size_t i = 0; i < message_count; ++i)
-    client->command(
-        {"LPUSH", "task:prepare:queue",
-         R"({"chan":"free","task":")" + append_line("message-" + std::to_string(i), ran) + "\"}"});
-  REQUIRE(
-      wait_until([&] { return runner.log().find("tasks cannot be handed over now") != std::string::npos; }));
-  CHECK(messages_in(*client) == message_count);
+  push_messages_that_stay(*client, runner, message_count, ran);
   // The running command ends while nothing can be written about it.
   CHECK(runner.task(held).at("state") == "running");
   end.open();

@@ -2,6 +2,7 @@
 // by another program (which lowers limits first), and the way to say that a test could not be made here.
 #pragma once
 
+#include "test/e2e/gate.hpp"
 #include "test/support/daemon.hpp"
 #include "test/support/redis_client.hpp"
 #include "test/support/small_disk.hpp"
@@ -149,6 +150,18 @@ inline size_t messages_in(redis_client& redis) {
   for (const auto& list : redis.command({"KEYS", "{task:prepare:queue}:taken:*"}).texts())
     count += static_cast<size_t>(redis.command({"LLEN", list}).integer);
   return count;
+}
+
+/// Pushes `count` messages for the channel `free` while the store takes nothing: that is told, and all of
+/// them stay in Redis. Each would append its name, `message-I`, to the file `ran`.
+inline void push_messages_that_stay(redis_client& redis, test_daemon& runner, size_t count,
+                                    const std::string& ran) {
+  for (size_t i = 0; i < count; ++i)
+    redis.command({"LPUSH", "task:prepare:queue",
+                   R"({"chan":"free","task":")" + append_line("message-" + std::to_string(i), ran) + "\"}"});
+  REQUIRE(
+      wait_until([&] { return runner.log().find("tasks cannot be handed over now") != std::string::npos; }));
+  CHECK(messages_in(redis) == count);
 }
 
 /// The wait for what heals by itself: the daemon's pauses between attempts grow to some seconds.

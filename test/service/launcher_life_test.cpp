@@ -45,22 +45,24 @@ private:
   int pid_;
 };
 
-/// The soft limit of descriptors of a process, until the end of this.
-class lowered_descriptors {
+/// A soft limit of a process, by default that of its descriptors, until the end of this.
+class lowered_limit {
 public:
-  lowered_descriptors(int pid, rlim_t soft)
-      : pid_(pid) {
-    REQUIRE(::prlimit(pid_, RLIMIT_NOFILE, nullptr, &before_) == 0);
+  lowered_limit(int pid, rlim_t soft, __rlimit_resource what = RLIMIT_NOFILE)
+      : pid_(pid)
+      , what_(what) {
+    REQUIRE(::prlimit(pid_, what_, nullptr, &before_) == 0);
     const rlimit lowered{soft, before_.rlim_max};
-    REQUIRE(::prlimit(pid_, RLIMIT_NOFILE, &lowered, nullptr) == 0);
+    REQUIRE(::prlimit(pid_, what_, &lowered, nullptr) == 0);
   }
-  ~lowered_descriptors() { raise(); }
-  lowered_descriptors(const lowered_descriptors&) = delete;
-  lowered_descriptors& operator=(const lowered_descriptors&) = delete;
-  void raise() { ::prlimit(pid_, RLIMIT_NOFILE, &before_, nullptr); }
+  ~lowered_limit() { raise(); }
+  lowered_limit(const lowered_limit&) = delete;
+  lowered_limit& operator=(const lowered_limit&) = delete;
+  void raise() { ::prlimit(pid_, what_, &before_, nullptr); }
 
 private:
   int pid_;
+  __rlimit_resource what_;
   rlimit before_{};
 };
 
@@ -171,7 +173,7 @@ TEST_CASE("starts wait for descriptors as long as there are none, and are told o
   fixture.start("before", until(go, 5));
   REQUIRE(fixture.events().wait_started(fixture.key("before")));
   {
-    lowered_descriptors none(fixture.launcher_pid(), 3);
+    lowered_limit none(fixture.launcher_pid(), 3);
     for (int i = 0; i < 5; ++i)
       fixture.start("waits" + std::to_string(i), "exit " + std::to_string(i));
     attempt_start with_input;
@@ -213,7 +215,7 @@ TEST_CASE("a launcher without descriptors for a daemon rests until it has some",
   REQUIRE(test::wait_until([&] { return open_sockets(pid) == 1; }));
   long long used_ticks = 0;
   {
-    lowered_descriptors none(pid, 3);
+    lowered_limit none(pid, 3);
     recorder events;
     launcher_client_options options = fixture.options();
     options.start_wait_ms = 1'500;
@@ -238,7 +240,7 @@ TEST_CASE("a start too large for a packet waits while the daemon has no descript
   launcher_fixture fixture;
   const std::string comment(100'000, 'x');
   {
-    const lowered_descriptors none(::getpid(), 3);
+    const lowered_limit none(::getpid(), 3);
     fixture.start("large", "exit 6 # " + comment);
     fixture.start("behind", "exit 7");
     // It has been tried by then, and nothing came of it.
@@ -253,3 +255,20 @@ TEST_CASE("a start too large for a packet waits while the daemon has no descript
   settle_ended(fixture);
 }
 #endif
+
+TEST_CASE("a start too large for a packet fails when this process may not write it", "[launcher][life]") {
+  launcher_fixture fixture;
+  const auto before = std::signal(SIGXFSZ, SIG_IGN); // as in the daemon
+  {
+    lowered_limit files(::getpid(), 4'096, RLIMIT_FSIZE);
+    fixture.start("large", "exit 6 # " + std::string(100'000, 'x'));
+    const auto end = fixture.await("large");
+    CHECK(end.how.kind == outcome_kind::spawn_failed);
+    CHECK(end.how.error.find("the command could not be sent to the launcher: cannot fill a memfd") == 0);
+    // Its neighbours are none the worse for it.
+    fixture.start("small", "exit 7");
+    CHECK(fixture.await("small").how == outcome{outcome_kind::exited, 7, {}});
+  }
+  std::signal(SIGXFSZ, before);
+  settle_ended(fixture);
+}

@@ -64,6 +64,46 @@ struct running_alone {
   }
 };
 
+/// A launcher in a state directory that a test may do anything with, its daemon gone, and a command that runs
+/// until the file `go` exists.
+class left_behind {
+public:
+  /// `then` is what the command does at its end.
+  explicit left_behind(const std::string& then)
+      : state(scratch_.path() + "/state")
+      , go(scratch_.path() + "/go") {
+    std::filesystem::create_directory(state);
+    options.state_dir = state;
+    options.launcher_arguments = {"--idle-grace-ms", "300"};
+    recorder events;
+    launcher_client client(options);
+    REQUIRE(client.start_service(events));
+    attempt_start wanted;
+    wanted.key = {"runs", 1};
+    wanted.channel = "default";
+    wanted.line = "while [ ! -e " + go + " ]; do sleep 0.01; done; " + then;
+    REQUIRE(client.start(wanted));
+    REQUIRE(events.wait_started(wanted.key));
+    pid = client.health().launcher_pid;
+  }
+  /// A test that fails half-way must not leave the command behind.
+  ~left_behind() {
+    write_file(go, "go");
+    wait_gone(pid);
+  }
+  left_behind(const left_behind&) = delete;
+  left_behind& operator=(const left_behind&) = delete;
+
+private:
+  const scratch_directory scratch_;
+
+public:
+  const std::string state;
+  const std::string go;
+  launcher_client_options options;
+  int pid = 0;
+};
+
 } // namespace
 
 TEST_CASE("a launcher whose socket was removed is found by the next daemon", "[launcher][place]") {
@@ -167,79 +207,44 @@ TEST_CASE("a daemon that cannot reach the launcher names it", "[launcher][place]
 }
 
 TEST_CASE("a launcher goes along with a state directory that is moved", "[launcher][place]") {
-  const scratch_directory scratch;
-  const std::string before = scratch.path() + "/before";
-  const std::string after = scratch.path() + "/after";
-  const std::string go = scratch.path() + "/go";
-  std::filesystem::create_directory(before);
-  launcher_client_options options;
-  options.state_dir = before;
-  options.launcher_arguments = {"--idle-grace-ms", "300"};
-  int pid = 0;
-  {
-    recorder events;
-    launcher_client client(options);
-    REQUIRE(client.start_service(events));
-    attempt_start wanted;
-    wanted.key = {"runs", 1};
-    wanted.channel = "default";
-    wanted.line = until(go, 4);
-    REQUIRE(client.start(wanted));
-    REQUIRE(events.wait_started(wanted.key));
-    pid = client.health().launcher_pid;
-  }
+  left_behind left("exit 4");
+  const std::string& before = left.state;
+  const std::string after = before + "-moved";
   std::filesystem::rename(before, after);
   std::filesystem::create_directory(before);
   std::filesystem::remove(after + "/launcher.sock");
-  options.state_dir = after;
+  left.options.state_dir = after;
   recorder events;
-  launcher_client client(options);
+  launcher_client client(left.options);
   REQUIRE(client.start_service(events));
-  CHECK(client.health().launcher_pid == pid);
+  CHECK(client.health().launcher_pid == left.pid);
   CHECK(std::filesystem::is_empty(before));
-  write_file(go, "go");
+  write_file(left.go, "go");
   const auto end = events.wait_ended({"runs", 1});
   REQUIRE(end);
   CHECK(end->how == outcome{outcome_kind::exited, 4, {}});
   client.settled({"runs", 1});
   client.stop();
-  CHECK(wait_gone(pid));
+  CHECK(wait_gone(left.pid));
   CHECK_FALSE(std::filesystem::exists(after + "/launcher.sock"));
   CHECK_FALSE(std::filesystem::exists(after + "/launcher.pid"));
 }
 
 TEST_CASE("a launcher whose state directory was removed lets its commands end, and leaves",
           "[launcher][place]") {
-  const scratch_directory scratch;
-  const std::string state = scratch.path() + "/state";
-  const std::string ended = scratch.path() + "/ended";
-  std::filesystem::create_directory(state);
-  launcher_client_options options;
-  options.state_dir = state;
-  options.launcher_arguments = {"--idle-grace-ms", "300"};
-  int pid = 0;
-  {
-    recorder events;
-    launcher_client client(options);
-    REQUIRE(client.start_service(events));
-    attempt_start wanted;
-    wanted.key = {"runs", 1};
-    wanted.channel = "default";
-    wanted.line = "while [ ! -e " + scratch.path() + "/go ]; do sleep 0.01; done; echo yes >" + ended;
-    REQUIRE(client.start(wanted));
-    REQUIRE(events.wait_started(wanted.key));
-    pid = client.health().launcher_pid;
-  }
+  const scratch_directory results;
+  const std::string ended = results.path() + "/ended";
+  left_behind left("echo yes >" + ended);
   // The launcher may just be putting its names back, which makes the directory anything but empty.
   REQUIRE(test::wait_until([&] {
     std::error_code busy;
-    std::filesystem::remove_all(state, busy);
-    return !std::filesystem::exists(state);
+    std::filesystem::remove_all(left.state, busy);
+    return !std::filesystem::exists(left.state);
   }));
   // Long enough for the launcher to have looked: it does not bring the directory back, nor does it leave.
-  CHECK_FALSE(wait_gone(pid, 1'500));
-  CHECK_FALSE(std::filesystem::exists(state));
-  write_file(scratch.path() + "/go", "go");
+  CHECK_FALSE(wait_gone(left.pid, 1'500));
+  CHECK_FALSE(std::filesystem::exists(left.state));
+  write_file(left.go, "go");
   CHECK(wait_file(ended));
-  CHECK(wait_gone(pid));
+  CHECK(wait_gone(left.pid));
 }
