@@ -4,6 +4,7 @@
 // second without (585 to 572, 1,265 to 1,213); the test tagged [measure] repeats it.
 #include "services/launcher/cgroup_pool.hpp"
 
+#include "services/launcher/child_clone.hpp"
 #include "services/launcher/process_table.hpp"
 #include "services/launcher/spawn.hpp"
 

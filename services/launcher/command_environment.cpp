@@ -42,6 +42,7 @@ std::string encode_environment(const char* const* entries) {
 }
 
 command_environment::command_environment(std::string_view bytes, const std::string& working_directory) {
+  std::vector<std::string> entries;
   while (!bytes.empty()) {
     const std::string_view entry = bytes.substr(0, bytes.find('\0'));
     bytes.remove_prefix(std::min(entry.size() + 1, bytes.size()));
@@ -51,10 +52,11 @@ command_environment::command_environment(std::string_view bytes, const std::stri
       search_path_ = std::string(entry.substr(5));
     if (starts_with(entry, "PWD=") && !working_directory.empty())
       continue;
-    entries_.emplace_back(entry);
+    entries.emplace_back(entry);
   }
   if (!working_directory.empty())
-    entries_.push_back("PWD=" + working_directory);
+    entries.push_back("PWD=" + working_directory);
+  entries_ = std::make_shared<const std::vector<std::string>>(std::move(entries));
 }
 
 const std::optional<std::string>& command_environment::search_path_for(const attempt_start& attempt) {
@@ -67,11 +69,20 @@ const std::optional<std::string>& command_environment::search_path_for(const att
   return attempt_search_path_;
 }
 
-char* const* command_environment::for_attempt(const attempt_start& attempt, const user_identity* user) {
-  own_entries_.clear();
-  own_entries_.push_back(std::string(own_names[0]) + attempt.key.task_id);
-  own_entries_.push_back(std::string(own_names[1]) + attempt.channel);
-  own_entries_.push_back(std::string(own_names[2]) + std::to_string(attempt.key.attempt));
+size_t attempt_environment::own_bytes() const noexcept {
+  size_t bytes = 0;
+  for (const std::string& entry : own_)
+    bytes += entry.size() + 1;
+  return bytes;
+}
+
+attempt_environment command_environment::for_attempt(const attempt_start& attempt,
+                                                     const user_identity* user) const {
+  attempt_environment made;
+  made.inherited_ = entries_;
+  made.own_.push_back(std::string(own_names[0]) + attempt.key.task_id);
+  made.own_.push_back(std::string(own_names[1]) + attempt.channel);
+  made.own_.push_back(std::string(own_names[2]) + std::to_string(attempt.key.attempt));
 
   // Names that are given anew here; of several values for one the first that is added counts.
   std::set<std::string_view> given;
@@ -80,7 +91,7 @@ char* const* command_environment::for_attempt(const attempt_start& attempt, cons
     entry += '=';
     if (is_own_entry(entry) || !given.insert(name).second)
       return;
-    own_entries_.push_back(std::move(entry) + value);
+    made.own_.push_back(std::move(entry) + value);
   };
   const auto& variables = attempt.environment.variables;
   for (auto variable = variables.rbegin(); variable != variables.rend(); ++variable)
@@ -94,14 +105,15 @@ char* const* command_environment::for_attempt(const attempt_start& attempt, cons
     add("SHELL", user->shell);
   }
 
-  pointers_.clear();
-  for (std::string& entry : entries_)
+  made.pointers_.reserve(entries_->size() + made.own_.size() + 1);
+  // execve takes pointers to what it does not change.
+  for (const std::string& entry : *entries_)
     if (given.empty() || given.count(std::string_view(entry).substr(0, entry.find('='))) == 0)
-      pointers_.push_back(entry.data());
-  for (std::string& entry : own_entries_)
-    pointers_.push_back(entry.data());
-  pointers_.push_back(nullptr);
-  return pointers_.data();
+      made.pointers_.push_back(const_cast<char*>(entry.data()));
+  for (std::string& entry : made.own_)
+    made.pointers_.push_back(entry.data());
+  made.pointers_.push_back(nullptr);
+  return made;
 }
 
 } // namespace task_runner::launcher

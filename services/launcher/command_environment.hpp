@@ -5,6 +5,7 @@
 #include "services/launcher/user_identity.hpp"
 #include "services/ports/process_runner.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,29 @@ bool is_secret_entry(std::string_view entry) noexcept;
 /// The given environment as NUL-terminated entries, less secrets and less what the launcher sets itself.
 /// `entries` is a null-terminated list as `environ` is. Not safe beside a thread that calls setenv.
 std::string encode_environment(const char* const* entries);
+
+/// The environment of one attempt: owns its own entries and shares the inherited ones, so that it stays valid
+/// whatever becomes of the command_environment. Moves keep the pointers.
+class attempt_environment {
+public:
+  attempt_environment() = default;
+  attempt_environment(attempt_environment&&) = default;
+  attempt_environment& operator=(attempt_environment&&) = default;
+  attempt_environment(const attempt_environment&) = delete;
+  attempt_environment& operator=(const attempt_environment&) = delete;
+  ~attempt_environment() = default;
+
+  /// Null-terminated, for execve; null when there is no environment at all.
+  char* const* pointers() const noexcept { return pointers_.empty() ? nullptr : pointers_.data(); }
+  /// Bytes of the entries that are the attempt's own.
+  size_t own_bytes() const noexcept;
+
+private:
+  friend class command_environment;
+  std::shared_ptr<const std::vector<std::string>> inherited_;
+  std::vector<std::string> own_;
+  std::vector<char*> pointers_;
+};
 
 /// What commands inherit. Copies are independent. Not thread-safe.
 class command_environment {
@@ -33,17 +57,15 @@ public:
   /// The one that the attempt will see, which may bring its own. Valid until the next call.
   const std::optional<std::string>& search_path_for(const attempt_start& attempt);
 
-  /// Null-terminated pointers for execve, the attempt's own entries included: its names, which nothing
-  /// overrides, its variables, PWD for its directory, and for another user (null: the same one) HOME, USER,
-  /// LOGNAME and SHELL. Valid until the next call; the attempt outlives that.
-  char* const* for_attempt(const attempt_start& attempt, const user_identity* user = nullptr);
+  /// The attempt's own entries included: its names, which nothing overrides, its variables, PWD for its
+  /// directory, and for another user (null: the same one) HOME, USER, LOGNAME and SHELL.
+  attempt_environment for_attempt(const attempt_start& attempt, const user_identity* user = nullptr) const;
 
 private:
-  std::vector<std::string> entries_;
+  std::shared_ptr<const std::vector<std::string>> entries_ =
+      std::make_shared<const std::vector<std::string>>();
   std::optional<std::string> search_path_;
   std::optional<std::string> attempt_search_path_;
-  std::vector<std::string> own_entries_;
-  std::vector<char*> pointers_;
 };
 
 } // namespace task_runner::launcher

@@ -253,6 +253,7 @@ private:
   std::unique_ptr<journal> journal_;
   launcher_log& log_;
   failure_slots failures_;
+  spawner spawner_;
   std::string containment_;
   /// Null where cgroups cannot be had or are not wanted.
   std::unique_ptr<cgroup_pool> cgroups_;

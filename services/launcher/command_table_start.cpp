@@ -219,7 +219,7 @@ spawned_child command_table::spawn_prepared(prepared_start& prepared) {
   setting.tag = prepared.tag;
   setting.cgroup = prepared.cgroup.get();
   setting.enters_cgroup = cgroups_ && !cgroups_->clones_into();
-  return spawn(prepared.plan, setting);
+  return spawner_.spawn(prepared.plan, std::move(setting));
 }
 
 command_table::start_step command_table::launch(prepared_start& prepared, steady_ms now) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "services/domain/task_options.hpp"
+#include "services/launcher/child_place.hpp"
+#include "services/launcher/command_environment.hpp"
 #include "services/launcher/command_line.hpp"
 #include "services/launcher/owned_descriptor.hpp"
 #include "services/launcher/user_identity.hpp"
@@ -52,10 +54,9 @@ private:
   std::vector<volatile int*> free_;
 };
 
-/// What a child needs besides its command. Pointers outlive the call.
+/// What a child needs besides its command. Pointers outlive the call, `failure` the child.
 struct spawn_setting {
-  /// Null-terminated entries.
-  char* const* environment = nullptr;
+  attempt_environment environment;
   /// The child's stdin.
   int input = -1;
   /// The limit of descriptors that the command is given back.
@@ -100,9 +101,19 @@ struct spawned_child {
 /// line.
 std::optional<std::string> find_obstacle(const command_plan& plan);
 
-/// Forks a child that executes the command. Whether that succeeds is told by `failure` once the child has
-/// ended. The caller must have one thread, its signals blocked and not caught. Not thread-safe.
-spawned_child spawn(const command_plan& plan, const spawn_setting& setting);
+/// Makes children. Not thread-safe; the caller must have one thread, its signals blocked and not caught. It
+/// must not outlive the failure slots that its children use.
+class spawner {
+public:
+  /// Makes a child that executes the command. Whether that succeeds is told by `failure` once the child has
+  /// ended.
+  spawned_child spawn(command_plan plan, spawn_setting setting);
+
+private:
+  int make_child(child_matter matter, bool changes_user, int cgroup, int& process);
+
+  child_places places_;
+};
 
 /// What a message about a failed start may name.
 struct failure_context {
@@ -114,10 +125,6 @@ struct failure_context {
 
 /// The sentence for a person for what a child left in its failure slot.
 std::string explain_failure(const failure_context& context, int failure);
-
-/// A fork that yields a pidfd, with the child inside of a cgroup (the descriptor of its directory; -1: where
-/// we are). As fork(): 0 in the child, -1 and errno on an error. The caller must have one thread.
-int fork_child(int cgroup, int& process) noexcept;
 
 /// Puts the calling process into a cgroup, through its `cgroup.procs`. Safe after a fork.
 bool enter_cgroup(int procs) noexcept;

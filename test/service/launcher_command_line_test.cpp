@@ -47,9 +47,11 @@ observed observe(const command_plan& plan, command_environment& environment) {
   setting.input = nothing.get();
   ::getrlimit(RLIMIT_NOFILE, &setting.descriptors);
   static failure_slots failures(1);
-  setting.failure = failures.acquire();
-  REQUIRE(setting.failure != nullptr);
-  spawned_child child = spawn(plan, setting);
+  static spawner children;
+  volatile int* const failure = failures.acquire();
+  REQUIRE(failure != nullptr);
+  setting.failure = failure;
+  spawned_child child = children.spawn(plan, std::move(setting));
   INFO(child.error);
   REQUIRE(child.pid != 0);
   observed seen;
@@ -63,8 +65,8 @@ observed observe(const command_plan& plan, command_environment& environment) {
   }
   siginfo_t info{};
   REQUIRE(::waitid(P_PIDFD, static_cast<id_t>(child.process.get()), &info, WEXITED) == 0);
-  CHECK(*setting.failure == 0);
-  failures.release(setting.failure);
+  CHECK(*failure == 0);
+  failures.release(failure);
   seen.code = info.si_code;
   seen.status = info.si_status;
   return seen;
@@ -297,7 +299,8 @@ TEST_CASE("the environment is filtered on both sides", "[launcher][command_line]
   attempt.key = {"t", 3};
   attempt.channel = "c";
   std::vector<std::string> seen;
-  for (char* const* entry = environment.for_attempt(attempt); *entry != nullptr; ++entry)
+  const attempt_environment made = environment.for_attempt(attempt);
+  for (char* const* entry = made.pointers(); *entry != nullptr; ++entry)
     seen.emplace_back(*entry);
   CHECK(seen == std::vector<std::string>{"PATH=/bin", "TASK_RUNNER_HTTP_ADDR=y", "A=b=c", "PWD=/new",
                                          "TASK_RUNNER_TASK_ID=t", "TASK_RUNNER_CHANNEL=c",

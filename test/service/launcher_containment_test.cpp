@@ -1,5 +1,6 @@
 // What holds trees together: cgroups from a pool, tags, and what a launcher that died has left behind.
 #include "services/launcher/cgroup_pool.hpp"
+#include "services/launcher/child_clone.hpp"
 #include "services/launcher/process_tag.hpp"
 #include "services/launcher/spawn.hpp"
 #include "test/service/launcher_support.hpp"
