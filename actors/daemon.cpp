@@ -2,17 +2,21 @@
 #include "actors/channel_plan.hpp"
 #include "actors/clock_keeper.hpp"
 #include "actors/daemon_process.hpp"
+#include "actors/gateway/batch.hpp"
 #include "actors/intake.hpp"
 #include "actors/router.hpp"
 #include "services/launcher/output_file.hpp"
 #include "services/observability/log.hpp"
+#include "services/os/processor_load.hpp"
 #include "services/os/resources.hpp"
 #include "services/store/sqlite_store.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <future>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -20,8 +24,9 @@ namespace task_runner {
 
 namespace {
 
-/// Threads that run actors. They never block, so more than this helps nobody.
-constexpr size_t actor_threads = 2;
+/// Threads that run actors. They never block; a second one would mostly wait for the lock of the one queue
+/// that CAF has for all of them (more than five futex calls a task, measured).
+constexpr size_t actor_threads = 1;
 /// Threads that serve HTTP.
 constexpr uint32_t http_threads = 2;
 /// All threads of the daemon but its first one: the store's, the launcher client's, the listener's and those
@@ -161,7 +166,9 @@ result<void> daemon_process::open_store() {
   auto store = open_sqlite_store(values_.state_dir + "/task-runner.db");
   if (!store)
     return store.failure();
-  auto writer = group_commit::start(std::move(*store));
+  group_commit_limits limits;
+  limits.is_busy = [load = processor_load()]() mutable { return load.is_busy(processor_load::clock::now()); };
+  auto writer = group_commit::start(std::move(*store), std::move(limits));
   if (!writer)
     return writer.failure();
   store_ = std::move(*writer);
@@ -325,6 +332,9 @@ void daemon_process::start_actors() {
   router_parts.task_mode = values_.task_mode;
   router_parts.limits.tasks_max = values_.tasks_max;
   router_parts.limits.recoveries_max = values_.recoveries_max;
+  // One for each core to run, and one for each to follow.
+  router_parts.limits.running_enough =
+      std::max<uint64_t>(router_parts.limits.running_enough, 2 * std::thread::hardware_concurrency());
   router_parts.running_max =
       common_limit(values_.running_max, launcher_->health().running_max, workers_at_start_);
   running_max_ = router_parts.running_max;
@@ -345,6 +355,9 @@ void daemon_process::start_actors() {
       actors_->spawn(intake, intake_dependencies{values_.channel_default, gateway_->router, &clock_,
                                                  probes_.add("intake", "intake", intake_message_kinds())});
   gateway_->via = actors_->spawn(asker, probes_.add("gateway", "gateway", asker_message_kinds()));
+  gateway_->batch =
+      actors_->spawn(batch, batch_dependencies{gateway_->intake, gateway_->via,
+                                               probes_.add("batch", "batch", batch_message_kinds())});
   supervisor_dependencies watched;
   watched.intake = gateway_->intake;
   watched.router = gateway_->router;
@@ -382,6 +395,7 @@ void daemon_process::stop_actors() {
   gateway_->via = caf::actor{};
   gateway_->intake = intake_actor{};
   gateway_->router = router_actor{};
+  gateway_->batch = batch_actor{};
   sink_.reset();
 }
 

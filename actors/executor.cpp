@@ -18,38 +18,32 @@ using executor_pointer = executor_actor::stateful_pointer<executor_state>;
 /// Pause before the launcher's client is asked again for room.
 constexpr std::chrono::milliseconds again_pause{200};
 
-attempt_start start_of(const attempt_order& order, const std::string& channel) {
-  const auto& value = order.value;
+attempt_start start_of(attempt_order& order, const std::string& channel) {
+  auto& value = order.value;
   const auto& options = *order.effective;
   attempt_start start;
-  start.key = {value.id, value.attempt};
   start.channel = channel;
   if (value.command.argv.empty())
     start.line = value.line();
-  start.argv = value.command.argv;
+  start.argv = std::move(value.command.argv);
+  start.key = {std::move(value.id), value.attempt};
   start.environment = options.environment;
   start.timeout_ms = options.timeout_ms.value_or(0);
   start.grace_ms = options.grace_ms.value_or(grace_ms_default);
   return start;
 }
 
-/// Hands over what waits, in order, as far as there is room.
-void hand_over(executor_pointer self) {
+/// Tells of outcomes, and hands over what waits, in order, as far as there is room.
+void hand_over(executor_pointer self, const std::vector<attempt_key>& settled) {
   auto& state = self->state;
-  while (!state.waiting.empty()) {
-    // A copy: what is refused waits on.
-    if (auto handed = state.dependencies.runner->start(state.waiting.front()); !handed) {
-      if (!std::exchange(state.trying_again, true)) {
-        log_event(log_level::warning, "the launcher cannot be given an attempt now; it is tried again",
-                  {{"channel", state.dependencies.channel},
-                   {"task_id", state.waiting.front().key.task_id},
-                   {"error", handed.failure().message}});
-        self->delayed_send(self, again_pause, hand_over_again{});
-      }
-      return;
-    }
-    state.waiting.pop_front();
-  }
+  const auto handed = state.dependencies.runner->hand_over(settled, state.waiting);
+  if (handed || std::exchange(state.trying_again, true))
+    return;
+  log_event(log_level::warning, "the launcher cannot be given an attempt now; it is tried again",
+            {{"channel", state.dependencies.channel},
+             {"task_id", state.waiting.front().key.task_id},
+             {"error", handed.failure().message}});
+  self->delayed_send(self, again_pause, hand_over_again{});
 }
 
 void stop(executor_pointer self, const stop_attempt& request) {
@@ -72,7 +66,9 @@ void stop(executor_pointer self, const stop_attempt& request) {
   end.channel = d.channel;
   end.how.kind = outcome_kind::cancelled;
   end.ended_at_ms = d.clock->now_ms();
-  self->send(d.queue, process_ended{std::move(end)});
+  attempts_progressed progress;
+  progress.events.emplace_back(std::move(end));
+  self->send(d.queue, std::move(progress));
 }
 
 known_attempts_reply known(const executor_state& state) {
@@ -93,7 +89,7 @@ known_attempts_reply known(const executor_state& state) {
 } // namespace
 
 std::vector<std::string_view> executor_message_kinds() {
-  return {"run", "again", "stop", "signal", "started", "ended", "settled", "workers", "known"};
+  return {"work", "again", "stop", "signal", "progress", "workers", "known"};
 }
 
 executor_actor::behavior_type executor(executor_pointer self, executor_dependencies dependencies) {
@@ -108,17 +104,17 @@ executor_actor::behavior_type executor(executor_pointer self, executor_dependenc
     return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
   };
   return {
-      [=](const run_attempt& message) {
-        const auto guard = note(executor_message::run);
+      [=](attempt_work& message) {
+        const auto guard = note(executor_message::work);
         auto& current = self->state;
-        current.waiting.push_back(start_of(message.order, current.dependencies.channel));
-        if (!current.trying_again)
-          hand_over(self);
+        for (auto& order : message.runs)
+          current.waiting.push_back(start_of(order, current.dependencies.channel));
+        hand_over(self, message.settled);
       },
       [=](const hand_over_again&) {
         const auto guard = note(executor_message::again);
         self->state.trying_again = false;
-        hand_over(self);
+        hand_over(self, {});
       },
       [=](const stop_attempt& message) {
         const auto guard = note(executor_message::stop);
@@ -131,18 +127,9 @@ executor_actor::behavior_type executor(executor_pointer self, executor_dependenc
           reply.failure = sent.failure();
         return reply;
       },
-      [=](const process_started& message) {
-        const auto guard = note(executor_message::started);
-        self->send(self->state.dependencies.queue, message);
-      },
-      [=](const process_ended& message) {
-        const auto guard = note(executor_message::ended);
-        self->send(self->state.dependencies.queue, message);
-      },
-      [=](const settled_attempts& message) {
-        const auto guard = note(executor_message::settled);
-        for (const auto& key : message.keys)
-          self->state.dependencies.runner->settled(key);
+      [=](attempts_progressed& message) {
+        const auto guard = note(executor_message::progress);
+        self->send(self->state.dependencies.queue, std::move(message));
       },
       [=](const set_workers& message) {
         const auto guard = note(executor_message::workers);

@@ -32,7 +32,7 @@ struct executor_state {
 };
 
 /// The kinds of message that an executor's probe counts, in the order of executor_message.
-enum class executor_message : size_t { run, again, stop, signal, started, ended, settled, workers, known };
+enum class executor_message : size_t { work, again, stop, signal, progress, workers, known };
 std::vector<std::string_view> executor_message_kinds();
 
 executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor_state> self,

@@ -124,7 +124,11 @@ caf::result<push_replies> take(intake_pointer self, push_batch& batch) {
     }
     const auto& channel = item.channel.empty() ? d.channel_default : item.channel;
     auto& part = parts[channel];
-    part.batch.channel = channel;
+    if (part.places.empty()) { // most batches are for one channel
+      part.batch.channel = channel;
+      part.batch.items.reserve(parts.size() == 1 ? batch.items.size() - i : 0);
+      part.places.reserve(parts.size() == 1 ? batch.items.size() - i : 0);
+    }
     part.places.push_back(i);
     gathered.replies[i].task_name = display_name(item);
     part.batch.items.push_back(complete(std::move(item), part.batch.channel, now));

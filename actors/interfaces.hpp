@@ -16,20 +16,17 @@ namespace task_runner {
 
 /// Runs a channel's attempts on its worker slots.
 using executor_actor = caf::typed_actor<
-    // The queue leased this attempt; its command is started.
-    caf::reacts_to<run_attempt>,
+    // The queue leased attempts, whose commands are started, and settled others durably, which the launcher
+    // may forget.
+    caf::reacts_to<attempt_work>,
     // The launcher's client had no room a while ago; try again.
     caf::reacts_to<hand_over_again>,
-    // The launcher started a command; the queue is told.
-    caf::reacts_to<process_started>,
-    // A command ended; the queue is told, and its slot is free.
-    caf::reacts_to<process_ended>,
+    // Commands were started or have ended; the queue is told.
+    caf::reacts_to<attempts_progressed>,
     // The queue wants this attempt ended, with all its processes.
     caf::reacts_to<stop_attempt>,
     // The queue wants this attempt signalled.
     caf::replies_to<signal_attempt>::with<action_reply>,
-    // The queue settled these durably; the launcher may forget them.
-    caf::reacts_to<settled_attempts>,
     // The number of worker slots changes; the difference goes to the queue as credit.
     caf::reacts_to<set_workers>,
     // The queue recovers and asks what the launcher knows.
@@ -74,10 +71,8 @@ using queue_actor = caf::typed_actor<
     caf::reacts_to<grant_credit>,
     // Slots of the common limit were granted.
     caf::reacts_to<slots_given>,
-    // A command has started.
-    caf::reacts_to<process_started>,
-    // A command has ended.
-    caf::reacts_to<process_ended>,
+    // Commands have started or ended.
+    caf::reacts_to<attempts_progressed>,
     // A delay or a pause is over.
     caf::reacts_to<wake_up>,
     // The channel's settings change.
@@ -156,6 +151,11 @@ using intake_actor = caf::typed_actor<
     caf::replies_to<push_batch>::with<push_replies>,
     // Refuse everything from now on.
     caf::reacts_to<drain>>;
+
+/// Reads bodies of many pushes line by line, and hands them to the intake a slice at a time.
+using batch_actor = caf::typed_actor<
+    // Answered when every line is committed, a duplicate or refused.
+    caf::replies_to<push_lines>::with<push_lines_reply>>;
 
 } // namespace task_runner
 

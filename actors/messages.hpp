@@ -37,6 +37,22 @@ struct push_replies {
   std::vector<push_reply> replies;
 };
 
+/// Many pushes as text, one JSON object per line.
+struct push_lines {
+  std::shared_ptr<const std::string> text;
+};
+
+/// What became of them.
+struct push_lines_reply {
+  uint64_t accepted = 0;
+  uint64_t duplicates = 0;
+  uint64_t refused = 0;
+  /// A JSON array with an object for every line that is not blank, in their order.
+  std::string results;
+  /// Set when nothing was taken and one answer does for all lines; `results` is empty then.
+  std::optional<error> failure;
+};
+
 /// A submission's fate, from the store's thread.
 struct store_committed {
   submission_token token = 0;
@@ -65,20 +81,18 @@ struct grant_credit {
   int64_t slots = 0;
 };
 
-/// A committed lease: run it.
-struct run_attempt {
-  attempt_order order;
+/// Committed leases to be run, and outcomes that stand in the store.
+struct attempt_work {
+  std::vector<attempt_order> runs;
+  std::vector<attempt_key> settled;
 };
 
 /// Attempts that could not be handed to the launcher are to be handed over again.
 struct hand_over_again {};
 
 /// From the launcher, through the runner's thread, to the executor and on to the queue.
-struct process_started {
-  attempt_started event;
-};
-struct process_ended {
-  attempt_ended event;
+struct attempts_progressed {
+  std::vector<attempt_event> events;
 };
 
 /// A running attempt is to end with its whole process tree: TERM, after the grace KILL.
@@ -91,11 +105,6 @@ struct stop_attempt {
 struct signal_attempt {
   attempt_key key;
   int number = 0;
-};
-
-/// Outcomes that stand in the store.
-struct settled_attempts {
-  std::vector<attempt_key> keys;
 };
 
 /// What the launcher knows of the channel's attempts?
@@ -331,14 +340,14 @@ struct shut_down {};
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::push_batch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::admitted_batch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::push_replies)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::push_lines)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::push_lines_reply)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::store_committed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::window_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::recovery_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::grant_credit)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::run_attempt)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::process_started)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::process_ended)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::settled_attempts)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::attempt_work)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::attempts_progressed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::get_known_attempts)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::known_attempts_reply)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::wake_up)

@@ -108,9 +108,9 @@ queue_state::~queue_state() {
 }
 
 std::vector<std::string_view> queue_message_kinds() {
-  return {"push",  "action",    "close",    "idle",        "status",    "attach", "recovered",
-          "check", "committed", "window",   "status_read", "credit",    "slots",  "started",
-          "ended", "wake_up",   "patience", "clock",       "configure", "drain"};
+  return {"push",    "action",    "close",  "idle",        "status", "attach", "recovered",
+          "check",   "committed", "window", "status_read", "credit", "slots",  "progress",
+          "wake_up", "patience",  "clock",  "configure",   "drain"};
 }
 
 queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependencies) {
@@ -209,13 +209,9 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
         const auto guard = note(queue_message::slots);
         apply_effects(self, self->state.core->slots_granted(message.count, now()));
       },
-      [=](const process_started& message) {
-        const auto guard = note(queue_message::started);
-        self->state.core->attempt_started(message.event);
-      },
-      [=](const process_ended& message) {
-        const auto guard = note(queue_message::ended);
-        apply_effects(self, self->state.core->attempt_ended(message.event, now()));
+      [=](const attempts_progressed& message) {
+        const auto guard = note(queue_message::progress);
+        apply_effects(self, self->state.core->attempts_progressed(message.events, now()));
       },
       [=](const wake_up& message) {
         const auto guard = note(queue_message::wake_up);

@@ -40,6 +40,8 @@ void queue_core::on_insert(insert_context& purpose, const insert_answer& answer,
   --uncommitted_;
   if (state == task_state::pending)
     --uncommitted_waiting_;
+  else if (state == task_state::running)
+    --uncommitted_leases_;
   if (answer.what != insert_answer::kind::inserted) {
     ++totals_.duplicates;
     if (state == task_state::running)
@@ -91,6 +93,7 @@ void queue_core::on_insert(insert_context& purpose, const insert_answer& answer,
 
 void queue_core::on_lease(const lease_context& purpose, const change_answer& answer, wall_time_ms now,
                           queue_effects& effects) {
+  --uncommitted_leases_;
   const auto found = find_attempt(purpose.key);
   if (found == running_.end() || found->second.now != phase::leasing)
     return;
@@ -186,11 +189,13 @@ void queue_core::on_failure(context& purpose, const error& why, queue_effects& e
     if (insert->value.state == task_state::pending) {
       --uncommitted_waiting_;
     } else if (insert->value.state == task_state::running) {
+      --uncommitted_leases_;
       remember({insert->value.id, insert->value.attempt});
       free_place();
     }
     refuse(insert->token, insert->index, insert->value.name, why, effects);
   } else if (auto* lease = std::get_if<lease_context>(&purpose)) {
+    --uncommitted_leases_;
     const auto found = find_attempt(lease->key);
     if (found == running_.end() || found->second.now != phase::leasing)
       return;

@@ -147,19 +147,31 @@ queue_effects queue_core::slots_granted(uint64_t slots, wall_time_ms now) {
 }
 
 queue_effects queue_core::attempt_ended(const task_runner::attempt_ended& event, wall_time_ms now) {
+  return attempts_progressed({event}, now);
+}
+
+queue_effects queue_core::attempts_progressed(const std::vector<attempt_event>& events, wall_time_ms now) {
   queue_effects effects;
   ++event_;
   if (!recovered_)
     return effects; // recovery reads the launcher's list, which has it
-  const auto found = find_attempt(event.key);
-  if (found == running_.end()) {
-    effects.settled.push_back(event.key);
-    return effects;
+  bool taken = false;
+  for (const auto& one : events) {
+    const auto* ended = std::get_if<task_runner::attempt_ended>(&one);
+    if (ended == nullptr) {
+      attempt_started(std::get<task_runner::attempt_started>(one));
+      continue;
+    }
+    const auto found = find_attempt(ended->key);
+    if (found == running_.end()) {
+      effects.settled.push_back(ended->key);
+    } else if (found->second.now == phase::running) { // otherwise repeated: its settle is on the way
+      take_end(found->second, *ended, now);
+      taken = true;
+    }
   }
-  if (found->second.now != phase::running)
-    return effects; // repeated: its settle is on the way
-  take_end(found->second, event, now);
-  advance(now, effects);
+  if (taken)
+    advance(now, effects);
   return effects;
 }
 
@@ -316,6 +328,7 @@ void queue_core::admit(batch_token token, std::vector<admitted_push> items, wall
       value.started_at_ms = now;
       value.launcher_id = launcher_id_;
       take_place();
+      ++uncommitted_leases_;
     } else {
       value.state = delayed ? task_state::delayed : task_state::pending;
       if (!delayed)

@@ -74,6 +74,9 @@ public:
   /// An attempt ended. Its slot is free again at once; a stale or repeated report changes nothing.
   queue_effects attempt_ended(const task_runner::attempt_ended& event, wall_time_ms now);
 
+  /// Several starts and ends in one: what follows from them is committed together.
+  queue_effects attempts_progressed(const std::vector<attempt_event>& events, wall_time_ms now);
+
   /// The launcher reported the start of an attempt.
   void attempt_started(const task_runner::attempt_started& event);
 
@@ -294,6 +297,8 @@ private:
   void ask_for_waiting(wall_time_ms now);
   void read_backlog(queue_effects& effects);
   void report_slots(queue_effects& effects);
+  /// Whether the operations gathered so far may wait for others (store_submission::patient).
+  bool may_wait() const noexcept;
   /// Leases what credit allows, promotes what is due, asks for more of the backlog, closes the submission.
   void advance(wall_time_ms now, queue_effects& effects);
 
@@ -347,6 +352,8 @@ private:
 
   uint64_t uncommitted_ = 0;
   uint64_t uncommitted_waiting_ = 0;
+  /// Of those that occupy a worker: whose lease is on its way to the store.
+  uint64_t uncommitted_leases_ = 0;
   /// No lease, settle or promotion before this moment, after the store failed; 0 when it works.
   wall_time_ms store_retry_at_ms_ = 0;
 

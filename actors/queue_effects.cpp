@@ -62,10 +62,12 @@ void submit(queue_pointer self, store_submission submission) {
   auto& state = self->state;
   const auto token = submission.token;
   const queue_actor me{self};
-  auto taken = state.dependencies.writer->submit(
-      std::move(submission.operations), [me, token](result<std::vector<store_answer>> answers) {
-        caf::anon_send(me, store_committed{token, std::move(answers)});
-      });
+  auto done = [me, token](result<std::vector<store_answer>> answers) {
+    caf::anon_send(me, store_committed{token, std::move(answers)});
+  };
+  auto& writer = *state.dependencies.writer;
+  auto taken = submission.patient ? writer.submit_patiently(std::move(submission.operations), std::move(done))
+                                  : writer.submit(std::move(submission.operations), std::move(done));
   if (!taken) // in a message of its own: the core is in the middle of nothing then
     self->send(self, store_committed{token, taken.failure()});
 }
@@ -169,14 +171,12 @@ void apply_effects(queue_pointer self, queue_effects effects) {
     submit(self, std::move(submission));
   if (effects.load)
     load(self, *effects.load);
-  for (auto& order : effects.runs)
-    self->send(state.executor, run_attempt{std::move(order)});
+  if (!effects.runs.empty() || !effects.settled.empty())
+    self->send(state.executor, attempt_work{std::move(effects.runs), std::move(effects.settled)});
   for (const auto& stop : effects.stops)
     self->send(state.executor, stop_attempt{stop.key, stop.grace_ms});
   for (const auto& signal : effects.signals)
     send_signal(self, signal, effects.action_answers);
-  if (!effects.settled.empty())
-    self->send(state.executor, settled_attempts{std::move(effects.settled)});
   tell_history(self, effects);
   for (auto& finished : effects.answers)
     answer_batch(self, std::move(finished));

@@ -283,6 +283,7 @@ void queue_core::lease_from_window(wall_time_ms now) {
       continue; // it runs already; whatever it did here is not counted any more
     }
     take_place();
+    ++uncommitted_leases_;
     ++value.attempt;
     value.state = task_state::running;
     value.started_at_ms = now;
@@ -349,6 +350,19 @@ void queue_core::report_slots(queue_effects& effects) {
   effects.slots = report;
 }
 
+bool queue_core::may_wait() const noexcept {
+  if (occupied_ < uncommitted_leases_ + limits_.running_enough)
+    return false;
+  bool ends = false;
+  for (const auto& purpose : contexts_) {
+    if (std::holds_alternative<settle_context>(purpose))
+      ends = true;
+    else if (!std::holds_alternative<lease_context>(purpose))
+      return false;
+  }
+  return ends;
+}
+
 void queue_core::advance(wall_time_ms now, queue_effects& effects) {
   hand_out_unplaced(now, effects);
   if (store_retry_at_ms_ == 0) {
@@ -361,7 +375,7 @@ void queue_core::advance(wall_time_ms now, queue_effects& effects) {
   if (operations_.empty())
     return;
   const auto token = next_token_++;
-  effects.submissions.push_back({token, std::move(operations_)});
+  effects.submissions.push_back({token, std::move(operations_), may_wait()});
   in_flight_.emplace(token, std::move(contexts_));
   operations_.clear();
   contexts_.clear();

@@ -37,6 +37,9 @@ struct queue_limits {
   /// Leases whose commit failed, but may have happened, that are remembered until a check has looked; one
   /// more counts as lost, should it turn up with another launcher than it was made for.
   uint32_t unsure_max = 4'096;
+  /// As long as so many commands run, what follows from an end may share a later commit, should the machine
+  /// be busy (store_submission::patient).
+  uint64_t running_enough = 4;
   /// Pause after a failed commit before leases, settles and promotions are tried again, milliseconds.
   int64_t store_retry_ms = 1'000;
 };
@@ -95,6 +98,9 @@ struct launcher_knowledge {
 struct store_submission {
   submission_token token = 0;
   std::vector<store_operation> operations;
+  /// It may wait a little for others to share its commit (store_writer::submit_patiently): it has nothing but
+  /// ends and the leases that follow them, and enough commands run meanwhile to keep the machine busy.
+  bool patient = false;
 };
 
 /// A stretch of the backlog to be read after all submissions made so far; answer with window_loaded.

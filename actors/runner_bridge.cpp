@@ -3,6 +3,9 @@
 
 #include <caf/all.hpp>
 
+#include <utility>
+#include <variant>
+
 namespace task_runner {
 
 void runner_bridge::attach(const std::string& channel, executor_actor executor) {
@@ -21,15 +24,26 @@ void runner_bridge::detach_all() {
 }
 
 void runner_bridge::on_started(const attempt_started& event) {
-  if (auto executor = executor_of(event.channel))
-    caf::anon_send(executor, process_started{event});
+  on_events({event});
 }
 
 void runner_bridge::on_ended(const attempt_ended& event) {
-  if (observer_)
-    observer_(event);
-  if (auto executor = executor_of(event.channel))
-    caf::anon_send(executor, process_ended{event});
+  on_events({event});
+}
+
+void runner_bridge::on_events(std::vector<attempt_event> events) {
+  std::unordered_map<std::string, attempts_progressed> by_channel;
+  for (auto& one : events) {
+    if (const auto* ended = std::get_if<attempt_ended>(&one); ended != nullptr && observer_)
+      observer_(*ended);
+    const auto& channel =
+        std::visit([](const auto& event) -> const std::string& { return event.channel; }, one);
+    auto& part = by_channel[channel].events;
+    part.push_back(std::move(one));
+  }
+  for (auto& [channel, part] : by_channel)
+    if (auto executor = executor_of(channel))
+      caf::anon_send(executor, std::move(part));
 }
 
 executor_actor runner_bridge::executor_of(const std::string& channel) const {

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace task_runner {
 
@@ -32,6 +33,8 @@ public:
 
   void on_started(const attempt_started& event) override;
   void on_ended(const attempt_ended& event) override;
+  /// One message for each channel.
+  void on_events(std::vector<attempt_event> events) override;
 
 private:
   end_observer observer_;

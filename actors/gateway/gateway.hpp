@@ -44,6 +44,7 @@ struct gateway {
   caf::actor via;
   intake_actor intake;
   router_actor router;
+  batch_actor batch;
   const probe_registry* probes = nullptr;
   /// Reads the output of tasks.
   output_reader* outputs = nullptr;

@@ -49,6 +49,8 @@ void remove_channel_by_path(const gateway_pointer& shared, const http_request& r
                             const http_responder& responder);
 
 void add_task_routes(route_table& routes, const gateway_pointer& shared);
+/// Many pushes in one request.
+void add_batch_routes(route_table& routes, const gateway_pointer& shared);
 /// What tasks wrote.
 void add_output_routes(route_table& routes, const gateway_pointer& shared);
 void add_channel_routes(route_table& routes, const gateway_pointer& shared);

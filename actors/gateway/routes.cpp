@@ -129,6 +129,7 @@ route_table make_routes(const gateway_pointer& shared) {
   };
   add_daemon_routes(routes, shared);
   add_task_routes(routes, shared);
+  add_batch_routes(routes, shared);
   add_output_routes(routes, shared);
   add_channel_routes(routes, shared);
   add_alias_routes(routes, shared);

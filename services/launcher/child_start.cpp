@@ -43,7 +43,7 @@ TR_UNSANITIZED void set_limit(const child_order* order, const child_limit* limit
 
 /// The mark that descendants inherit. The soft limit goes no higher than it was.
 TR_UNSANITIZED void set_tag(const child_order* order) noexcept {
-  rlimit limit;
+  rlimit limit{};
   check(order, child_stage::tag, system_call(SYS_prlimit64, 0, RLIMIT_RTTIME, 0, word_of(&limit)));
   limit.rlim_max = order->tag;
   if (limit.rlim_cur > limit.rlim_max)

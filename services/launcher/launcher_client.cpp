@@ -66,23 +66,56 @@ void launcher_client::stop() {
 result<void> launcher_client::start(attempt_start request) {
   if (const result<void> checked = launcher::check_start(request); !checked)
     return checked.failure();
+  bool wake = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (stopping_)
-      return error{error_code::unavailable, "the connection to the launcher has been closed"};
-    if (find(request.key) != nullptr)
-      return {};
-    if (queue_.size() >= options_.queue_max)
-      return error{error_code::overloaded, std::to_string(queue_.size()) +
-                                               " requests wait for the launcher already; try again later"};
-    known_attempt attempt;
-    attempt.key = request.key;
-    attempt.channel = request.channel;
-    insert(attempt).queued = true;
-    queue_.emplace_back(std::move(request));
+    if (const result<void> taken = take_start(request); !taken)
+      return taken.failure();
+    wake = must_wake();
   }
-  wake_.wake();
+  if (wake)
+    wake_.wake();
   return {};
+}
+
+result<void> launcher_client::take_start(attempt_start& request) {
+  if (stopping_)
+    return error{error_code::unavailable, "the connection to the launcher has been closed"};
+  if (find(request.key) != nullptr)
+    return {};
+  if (queue_.size() >= options_.queue_max)
+    return error{error_code::overloaded,
+                 std::to_string(queue_.size()) + " requests wait for the launcher already; try again later"};
+  known_attempt attempt;
+  attempt.key = request.key;
+  attempt.channel = request.channel;
+  insert(attempt).queued = true;
+  queue_.emplace_back(std::move(request));
+  return {};
+}
+
+result<void> launcher_client::hand_over(const std::vector<attempt_key>& outcomes,
+                                        std::deque<attempt_start>& requests) {
+  result<void> handed;
+  bool wake = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    bool queued = false;
+    for (const attempt_key& key : outcomes)
+      queued = take_outcome(key) || queued;
+    for (; handed && !requests.empty(); requests.pop_front()) {
+      handed = launcher::check_start(requests.front());
+      if (handed)
+        handed = take_start(requests.front());
+      if (!handed)
+        break;
+      queued = true;
+    }
+    wake = queued && must_wake();
+  }
+  if (wake)
+    wake_.wake();
+  return handed;
 }
 
 result<void> launcher_client::signal(const attempt_key& key, int signal_number) {
@@ -134,16 +167,23 @@ result<void> launcher_client::stop(const attempt_key& key, int64_t grace_ms) {
 }
 
 void launcher_client::settled(const attempt_key& key) {
+  bool wake = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const attempt_entry* entry = find(key);
-    if (entry == nullptr || !entry->attempt.ended)
-      return;
-    erase(key);
-    // No bound of its own: there is at most one for each attempt that the launcher reported.
-    queue_.emplace_back(settle_order{key});
+    wake = take_outcome(key) && must_wake();
   }
-  wake_.wake();
+  if (wake)
+    wake_.wake();
+}
+
+bool launcher_client::take_outcome(const attempt_key& key) {
+  const attempt_entry* entry = find(key);
+  if (entry == nullptr || !entry->attempt.ended)
+    return false;
+  erase(key);
+  // No bound of its own: there is at most one for each attempt that the launcher reported.
+  queue_.emplace_back(settle_order{key});
+  return true;
 }
 
 uint64_t launcher_client::launcher_id() const {

@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -110,6 +111,8 @@ public:
   /// A start that no launcher has heard of yet is dropped, and ends as cancelled on the client's thread.
   result<void> stop(const attempt_key& key, int64_t grace_ms) override;
   void settled(const attempt_key& key) override;
+  result<void> hand_over(const std::vector<attempt_key>& outcomes,
+                         std::deque<attempt_start>& requests) override;
   std::vector<known_attempt> known_attempts(const std::string& channel) const override;
   uint64_t launcher_id() const override;
 
@@ -171,12 +174,21 @@ private:
   void receive_packets();
   void take_message(launcher::any_message message);
   void take_listing();
-  void take_started(const attempt_started& event);
-  void take_ended(const attempt_ended& event);
+  /// Notes events, and keeps those that are news for tell_events().
+  void take_events(std::vector<attempt_event> events);
+  void take_ended(attempt_ended event);
+  /// Tells of what was noted; of starts alone not before tell_at_.
+  void tell_events(clock::time_point now);
   int wait_ms(clock::time_point now) const;
 
   // With mutex_ held.
   attempt_entry* find(const attempt_key& key);
+  /// Puts a start into the queue, moving it when it is taken.
+  result<void> take_start(attempt_start& request);
+  /// Puts the word into the queue that an outcome stands in the store; answers whether there was one.
+  bool take_outcome(const attempt_key& key);
+  /// Whether the thread must be woken for what was queued: once until it has looked.
+  bool must_wake() noexcept { return !std::exchange(woken_, true); }
   attempt_entry& insert(const known_attempt& attempt);
   void erase(const attempt_key& key);
   void end_entry(attempt_entry& entry, const attempt_ended& end);
@@ -193,6 +205,8 @@ private:
   /// Attempts that were stopped in the queue and whose end has not been told yet.
   std::vector<attempt_key> dropped_;
   size_t live_ = 0;
+  /// The thread has been woken and has not looked into the queue since.
+  bool woken_ = false;
   /// The launcher of the last listing.
   uint64_t launcher_id_ = 0;
   launcher_health health_;
@@ -209,6 +223,10 @@ private:
   // Used by the thread alone.
   std::unique_ptr<launcher::launcher_link> link_;
   std::vector<known_attempt> listing_;
+  /// What has been noted and not been told yet.
+  std::vector<attempt_event> news_;
+  /// When starts alone are told; unset while there are none.
+  clock::time_point tell_at_{};
   bool ready_ = false;
   /// The socket took no more; wait until it does.
   bool blocked_ = false;

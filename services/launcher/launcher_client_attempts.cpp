@@ -8,7 +8,9 @@
 #include "services/observability/log.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
+#include <utility>
 
 namespace task_runner {
 namespace {
@@ -21,6 +23,10 @@ constexpr size_t orders_per_packet = 256;
 constexpr size_t order_bytes_per_packet = 24'576;
 /// About what an order that is no start takes, bytes.
 constexpr size_t small_order_bytes = 300;
+/// Nothing follows from a start but what statuses show: it is told with the next end, which short commands
+/// have at hand, or this much later, or when so many have gathered.
+constexpr auto starts_pause = std::chrono::milliseconds(10);
+constexpr size_t starts_kept_max = 256;
 /// Pause before an order is tried again for which there was no descriptor or memory.
 constexpr auto resource_pause = std::chrono::milliseconds(100);
 
@@ -120,7 +126,7 @@ void launcher_client::end_unsent(const attempt_start& start, const error& why) {
   end.channel = start.channel;
   end.how = {outcome_kind::spawn_failed, 0, "the command could not be sent to the launcher: " + why.message};
   end.ended_at_ms = system_now_ms();
-  take_ended(end);
+  take_ended(std::move(end));
 }
 
 bool launcher_client::move_up_stops() {
@@ -150,13 +156,13 @@ void launcher_client::end_dropped() {
     }
     end.how.kind = outcome_kind::cancelled;
     end.ended_at_ms = system_now_ms();
-    take_ended(end);
+    take_ended(std::move(end));
   }
 }
 
 void launcher_client::take_listing() {
-  std::vector<attempt_started> started;
-  std::vector<attempt_ended> ended;
+  std::vector<attempt_event> ended;
+  size_t lost = 0;
   int pid = 0;
   const uint64_t identity = launcher::identify_launcher(link_->descriptor());
   {
@@ -179,11 +185,12 @@ void launcher_client::take_listing() {
       if (entry->attempt.pid == 0 && one.pid != 0) {
         entry->attempt.pid = one.pid;
         entry->attempt.started_at_ms = one.started_at_ms;
-        started.push_back({one.key, one.channel, one.pid, one.started_at_ms});
+        news_.emplace_back(attempt_started{one.key, one.channel, one.pid, one.started_at_ms});
       }
       if (one.ended) {
         end_entry(*entry, one.end);
-        ended.push_back(one.end);
+        lost += one.end.how.kind == outcome_kind::lost ? 1 : 0;
+        ended.emplace_back(one.end);
       }
     }
     for (auto& [name, table] : channels_) {
@@ -197,7 +204,8 @@ void launcher_client::take_listing() {
         end.started_at_ms = entry.attempt.started_at_ms;
         end.ended_at_ms = system_now_ms();
         end_entry(entry, end);
-        ended.push_back(std::move(end));
+        ++lost;
+        ended.emplace_back(std::move(end));
       }
     }
     pid = health_.launcher_pid;
@@ -217,42 +225,52 @@ void launcher_client::take_listing() {
   ping_at_ = ready_since_ + std::chrono::milliseconds(options_.ping_pause_ms);
   logged_failure_.clear();
   log_event(log_level::info, "the launcher is connected",
-            {{"pid", pid},
-             {"known", listing_.size()},
-             {"lost", std::count_if(ended.begin(), ended.end(), [](const attempt_ended& one) {
-                return one.how.kind == outcome_kind::lost;
-              })}});
+            {{"pid", pid}, {"known", listing_.size()}, {"lost", lost}});
   listing_.clear();
   ready_changed_.notify_all();
   if (program_differs_ && !upgrade_asked_)
     ask_for_upgrade();
-  for (const attempt_started& one : started)
-    events_->on_started(one);
-  for (const attempt_ended& one : ended)
-    events_->on_ended(one);
+  std::move(ended.begin(), ended.end(), std::back_inserter(news_));
 }
 
-void launcher_client::take_started(const attempt_started& event) {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    attempt_entry* entry = find(event.key);
+void launcher_client::take_events(std::vector<attempt_event> events) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (attempt_event& one : events) {
+    const auto* started = std::get_if<attempt_started>(&one);
+    const auto* ended = std::get_if<attempt_ended>(&one);
+    attempt_entry* entry = find(started != nullptr ? started->key : ended->key);
     if (entry == nullptr || entry->attempt.ended)
-      return;
-    entry->attempt.pid = event.pid;
-    entry->attempt.started_at_ms = event.started_at_ms;
+      continue;
+    if (started != nullptr) {
+      entry->attempt.pid = started->pid;
+      entry->attempt.started_at_ms = started->started_at_ms;
+    } else {
+      end_entry(*entry, *ended);
+    }
+    news_.push_back(std::move(one));
   }
-  events_->on_started(event);
 }
 
-void launcher_client::take_ended(const attempt_ended& event) {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    attempt_entry* entry = find(event.key);
-    if (entry == nullptr || entry->attempt.ended)
+void launcher_client::take_ended(attempt_ended event) {
+  std::vector<attempt_event> events;
+  events.emplace_back(std::move(event));
+  take_events(std::move(events));
+}
+
+void launcher_client::tell_events(clock::time_point now) {
+  if (news_.empty())
+    return;
+  const bool only_starts = std::all_of(news_.begin(), news_.end(), [](const attempt_event& one) {
+    return std::holds_alternative<attempt_started>(one);
+  });
+  if (only_starts && news_.size() < starts_kept_max) {
+    if (tell_at_ == clock::time_point())
+      tell_at_ = now + starts_pause;
+    if (now < tell_at_)
       return;
-    end_entry(*entry, event);
   }
-  events_->on_ended(event);
+  tell_at_ = {};
+  events_->on_events(std::exchange(news_, {}));
 }
 
 } // namespace task_runner

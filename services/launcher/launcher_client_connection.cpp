@@ -38,6 +38,7 @@ void launcher_client::run() {
   ::pthread_setname_np(::pthread_self(), "tr-launch-io");
   for (;;) {
     const clock::time_point now = clock::now();
+    tell_events(now); // also what sending has brought up
     bool must_stop = false;
     bool has_orders = false;
     {
@@ -66,6 +67,11 @@ void launcher_client::run() {
       continue; // Interrupted: nothing is missed.
     if (waits[0].revents != 0) {
       wake_.clear();
+      {
+        // Before the queue is looked into: what comes from now on wakes again.
+        const std::lock_guard<std::mutex> lock(mutex_);
+        woken_ = false;
+      }
       end_dropped();
     }
     const bool heard = (waits[1].revents & POLLIN) != 0;
@@ -74,6 +80,7 @@ void launcher_client::run() {
         blocked_ = false;
       receive_packets();
     }
+    tell_events(clock::now());
     if (ready_ && !blocked_)
       send_orders();
     if (ready_ && version_ >= launcher::protocol_version_ping)
@@ -99,6 +106,8 @@ int launcher_client::wait_ms(clock::time_point now) const {
     next = std::min(next, send_at_);
   if (stop_until_ != clock::time_point())
     next = std::min(next, stop_until_);
+  if (tell_at_ != clock::time_point())
+    next = std::min(next, tell_at_);
   if (next == clock::time_point::max())
     return -1;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - now).count();
@@ -253,13 +262,8 @@ void launcher_client::take_message(any_message message) {
   } else if (const auto* pong = std::get_if<launcher::pong_message>(&message)) {
     if (ready_)
       take_pong(*pong);
-  } else if (const auto* events = std::get_if<launcher::events_message>(&message)) {
-    for (const launcher::any_event& one : events->events) {
-      if (const auto* started = std::get_if<attempt_started>(&one))
-        take_started(*started);
-      else if (const auto* ended = std::get_if<attempt_ended>(&one))
-        take_ended(*ended);
-    }
+  } else if (auto* events = std::get_if<launcher::events_message>(&message)) {
+    take_events(std::move(events->events));
   }
 }
 

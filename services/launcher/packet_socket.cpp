@@ -105,8 +105,10 @@ packet_status send_packet(int socket, std::string_view bytes, const std::vector<
 
 packet_status receive_packet(int socket, std::string& bytes, std::vector<owned_descriptor>& descriptors) {
   descriptors.clear();
-  bytes.resize(packet_size_max);
-  iovec part{bytes.data(), bytes.size()};
+  bytes.clear();
+  // Not into `bytes`: making room there would fill it with zeros, each time.
+  thread_local std::array<char, packet_size_max> room;
+  iovec part{room.data(), room.size()};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * packet_descriptors_max)> control{};
   msghdr header{};
   header.msg_iov = &part;
@@ -123,7 +125,6 @@ packet_status receive_packet(int socket, std::string& bytes, std::vector<owned_d
     reset_seen = reset_seen || errno == ECONNRESET;
   }
   if (n < 0) {
-    bytes.clear();
     return errno == EAGAIN || errno == EWOULDBLOCK ? packet_status::again : packet_status::closed;
   }
   for (cmsghdr* one = CMSG_FIRSTHDR(&header); one != nullptr; one = CMSG_NXTHDR(&header, one)) {
@@ -136,7 +137,7 @@ packet_status receive_packet(int socket, std::string& bytes, std::vector<owned_d
       descriptors.emplace_back(descriptor);
     }
   }
-  bytes.resize(static_cast<size_t>(n));
+  bytes.assign(room.data(), static_cast<size_t>(n));
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
     return packet_status::damaged;
   return n == 0 ? packet_status::closed : packet_status::done;

@@ -6,7 +6,9 @@
 #include "services/domain/task.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace task_runner {
@@ -48,6 +50,8 @@ struct attempt_ended {
   uint32_t survivors = 0;
 };
 
+using attempt_event = std::variant<attempt_started, attempt_ended>;
+
 /// One attempt that the launcher knows of.
 struct known_attempt {
   attempt_key key;
@@ -68,6 +72,15 @@ public:
   /// Exactly once per attempt and connection; repeated after a restart of the daemon until settled() is
   /// called.
   virtual void on_ended(const attempt_ended& event) = 0;
+  /// Several of them, in order: what was found at one look.
+  virtual void on_events(std::vector<attempt_event> events) {
+    for (const auto& one : events) {
+      if (const auto* started = std::get_if<attempt_started>(&one))
+        on_started(*started);
+      else if (const auto* ended = std::get_if<attempt_ended>(&one))
+        on_ended(*ended);
+    }
+  }
 };
 
 /// Starts, signals and reports attempts. Thread-safe; no call blocks.
@@ -89,6 +102,20 @@ public:
 
   /// The attempt's outcome stands durably in the store; the journal may forget it.
   virtual void settled(const attempt_key& key) = 0;
+
+  /// Tells of outcomes as settled(), then hands attempts over as start(), from the front, until one is
+  /// refused: that one and those behind it stay in `requests`, and the answer says why.
+  virtual result<void> hand_over(const std::vector<attempt_key>& outcomes,
+                                 std::deque<attempt_start>& requests) {
+    for (const auto& key : outcomes)
+      settled(key);
+    while (!requests.empty()) {
+      if (auto taken = start(requests.front()); !taken)
+        return taken;
+      requests.pop_front();
+    }
+    return {};
+  }
 
   /// All attempts of a channel that run, wait to start, or ended without having been settled.
   virtual std::vector<known_attempt> known_attempts(const std::string& channel) const = 0;

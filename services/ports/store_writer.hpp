@@ -5,6 +5,7 @@
 #include "services/ports/queue_store.hpp"
 
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace task_runner {
@@ -24,6 +25,13 @@ public:
   /// Operations to be committed together, after everything submitted before them. On an error (`overloaded`:
   /// the bounded queue is full; `draining`: stopped) `done` is not called.
   virtual result<void> submit(std::vector<store_operation> operations, store_completion done) = 0;
+
+  /// As submit, for what nobody waits for at the moment: when there was a commit just now and the machine is
+  /// busy, the next one may be put off by some milliseconds, so that more shares it. Any other submission
+  /// ends the wait.
+  virtual result<void> submit_patiently(std::vector<store_operation> operations, store_completion done) {
+    return submit(std::move(operations), std::move(done));
+  }
 
   /// A read, after everything submitted before it has been committed. The job runs on the writer's thread and
   /// holds up commits meanwhile: keep it short. Errors as for submit.

@@ -1,6 +1,7 @@
 // The part of the Redis intake's loop that deals with the lines of channels: offering messages to the sink
 // in their order, taking its answers, and parking what a channel does not take. It also tells such a channel
 // from a sink that takes nothing.
+#include "services/domain/undecided.hpp"
 #include "services/source/redis_intake_loop.hpp"
 
 #include <algorithm>

@@ -14,9 +14,6 @@
 
 namespace task_runner {
 
-/// Whether a refusal only means "not now": the message is to be submitted again.
-bool is_undecided(error_code code) noexcept;
-
 /// A message that was refused for good.
 struct rejection {
   uint32_t position = 0;

@@ -1,5 +1,6 @@
 // The writer thread.
-// It sleeps on a condition variable while there is nothing to do, and never waits in the hope of more.
+// It sleeps on a condition variable while there is nothing to do, and waits for more only where nobody waits
+// for what it has.
 #include "services/store/group_commit.hpp"
 
 #include "services/observability/log.hpp"
@@ -37,7 +38,7 @@ void run_foreign(const char* whose, const Work& work) noexcept {
 result<std::unique_ptr<group_commit>> group_commit::start(std::unique_ptr<queue_store> store,
                                                           group_commit_limits limits) {
   assert(store != nullptr);
-  std::unique_ptr<group_commit> made(new group_commit(std::move(store), limits));
+  std::unique_ptr<group_commit> made(new group_commit(std::move(store), std::move(limits)));
   try {
     made->thread_ = std::thread([raw = made.get()] { raw->run(); });
   } catch (const std::system_error& failure) {
@@ -48,7 +49,7 @@ result<std::unique_ptr<group_commit>> group_commit::start(std::unique_ptr<queue_
 }
 
 group_commit::group_commit(std::unique_ptr<queue_store> store, group_commit_limits limits)
-    : limits_(limits)
+    : limits_(std::move(limits))
     , store_(std::move(store)) {}
 
 group_commit::~group_commit() {
@@ -67,13 +68,23 @@ void group_commit::stop() {
     thread_.join();
 }
 
-result<void> group_commit::submit(std::vector<store_operation> operations, store_completion done) {
+group_commit::entry group_commit::make_entry(std::vector<store_operation> operations, store_completion done) {
   entry item;
   item.weight = std::max<uint64_t>(operations.size(), 1);
   for (const auto& operation : operations)
     item.bytes += counted_bytes(operation);
   item.operations = std::move(operations);
   item.done = std::move(done);
+  return item;
+}
+
+result<void> group_commit::submit(std::vector<store_operation> operations, store_completion done) {
+  return enqueue(make_entry(std::move(operations), std::move(done)));
+}
+
+result<void> group_commit::submit_patiently(std::vector<store_operation> operations, store_completion done) {
+  auto item = make_entry(std::move(operations), std::move(done));
+  item.patient = true;
   return enqueue(std::move(item));
 }
 
@@ -84,6 +95,7 @@ result<void> group_commit::read(store_read_job job) {
 }
 
 result<void> group_commit::enqueue(entry item) {
+  bool wake = true;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_)
@@ -103,9 +115,14 @@ result<void> group_commit::enqueue(entry item) {
     }
     counters_.queue_depth += item.weight;
     counters_.queue_bytes += item.bytes;
+    if (!item.patient)
+      ++impatient_;
+    // Nothing would come of it otherwise: the thread would look, and wait on.
+    wake = !gathering_ || !item.patient || counters_.queue_depth >= limits_.patient_operations_max;
     queue_.push_back(std::move(item));
   }
-  wake_.notify_one();
+  if (wake)
+    wake_.notify_one();
   return {};
 }
 
@@ -133,6 +150,16 @@ std::vector<group_commit::entry> group_commit::next_group() {
   std::vector<entry> group;
   std::unique_lock lock(mutex_);
   wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  const auto hurried = [this] {
+    return stopping_ || impatient_ > 0 || counters_.queue_depth >= limits_.patient_operations_max;
+  };
+  const auto patient_until = last_commit_ + std::chrono::microseconds(limits_.patience_us);
+  if (limits_.is_busy && !hurried() && std::chrono::steady_clock::now() < patient_until &&
+      limits_.is_busy()) {
+    gathering_ = true;
+    wake_.wait_until(lock, patient_until, hurried);
+    gathering_ = false;
+  }
   uint64_t weight = 0;
   uint64_t bytes = 0;
   while (!queue_.empty()) {
@@ -143,6 +170,8 @@ std::vector<group_commit::entry> group_commit::next_group() {
       break;
     weight += next.weight;
     bytes += next.bytes;
+    if (!next.patient)
+      --impatient_;
     group.push_back(std::move(next));
     queue_.pop_front();
     if (group.front().job)
@@ -163,6 +192,7 @@ result<std::vector<store_answer>> group_commit::commit(const std::vector<store_o
   result<std::vector<store_answer>> answers =
       error{error_code::internal, "defect: the store threw an exception; nothing was changed"};
   run_foreign("the store", [&] { answers = store_->apply(operations); });
+  last_commit_ = std::chrono::steady_clock::now();
   const std::lock_guard lock(mutex_);
   if (answers) {
     ++counters_.commits;

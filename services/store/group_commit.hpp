@@ -1,11 +1,13 @@
 // The thread that owns the store: submissions from any thread, as many as wait share one durable transaction.
-// A lone submission is committed at once; while one transaction is being made durable the next one gathers.
+// While one transaction is being made durable the next one gathers; what nobody waits for gathers a bit
+// longer.
 #pragma once
 
 #include "services/domain/result.hpp"
 #include "services/ports/queue_store.hpp"
 #include "services/ports/store_writer.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -28,6 +30,13 @@ struct group_commit_limits {
   /// never divided.
   uint64_t transaction_operations_max = 4'096;
   uint64_t transaction_bytes_max = uint64_t{16} * 1'048'576;
+  /// What was submitted patiently waits until this long after the commit before, microseconds, or until so
+  /// many operations wait, or something else does; but only while `is_busy` says that the machine has no
+  /// processor time to spare: otherwise what follows from the commit would be held up for nothing. Null: it
+  /// never waits. Called by the writer's thread alone.
+  int64_t patience_us = 8'000;
+  uint64_t patient_operations_max = 128;
+  std::function<bool()> is_busy;
 };
 
 /// What the writer thread has done so far, and how it fares. One consistent moment.
@@ -74,6 +83,9 @@ public:
   /// Never blocks on the disk.
   result<void> submit(std::vector<store_operation> operations, store_completion done) override;
 
+  /// As submit; see group_commit_limits::patience_us.
+  result<void> submit_patiently(std::vector<store_operation> operations, store_completion done) override;
+
   /// Queues a job that sees everything that was submitted before it and nothing submitted later. Errors as
   /// submit.
   result<void> read(store_read_job job) override;
@@ -91,6 +103,7 @@ private:
     store_completion done;
     /// Set for a read; then there are no operations.
     store_read_job job;
+    bool patient = false;
     /// What it counts against the bounds; an empty submission counts as one.
     uint64_t weight = 1;
     uint64_t bytes = 0;
@@ -98,6 +111,7 @@ private:
 
   group_commit(std::unique_ptr<queue_store> store, group_commit_limits limits);
 
+  static entry make_entry(std::vector<store_operation> operations, store_completion done);
   result<void> enqueue(entry item);
   void run();
   /// Takes the next read, or as many submissions as fit one transaction. Empty when it is time to end.
@@ -113,10 +127,15 @@ private:
   const group_commit_limits limits_;
   /// Used by the writer thread only, once it runs.
   std::unique_ptr<queue_store> store_;
+  std::chrono::steady_clock::time_point last_commit_{};
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<entry> queue_;
+  /// Entries in the queue that are not patient.
+  uint64_t impatient_ = 0;
+  /// The thread waits for more to share a commit with what is patient.
+  bool gathering_ = false;
   bool stopping_ = false;
   group_commit_counters counters_;
 

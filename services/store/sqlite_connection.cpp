@@ -165,6 +165,10 @@ error describe_sqlite_error(int code, int system_errno, std::string_view message
 
 sqlite_connection::sqlite_connection(const std::string& path)
     : path_(path) {
+  // SQLite would count every allocation under a lock of its own, for numbers that nobody asks for. It takes
+  // the setting before its first use alone, and whoever was first has made it.
+  static const int once = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(once);
   sqlite3* handle = nullptr;
   // One owner at a time calls the store, so the connection needs no lock of its own (NOMUTEX).
   const int code = sqlite3_open_v2(

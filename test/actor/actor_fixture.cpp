@@ -201,6 +201,11 @@ void actor_fixture::run_actors() {
   scheduler().run();
 }
 
+void actor_fixture::wait(std::chrono::milliseconds time) {
+  scheduler().advance_time(time);
+  scheduler().run();
+}
+
 void actor_fixture::pass(std::chrono::milliseconds time) {
   clock.now += time.count();
   scheduler().advance_time(time);

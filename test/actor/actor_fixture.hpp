@@ -108,6 +108,9 @@ public:
   /// Lets the actors alone work.
   void run_actors();
 
+  /// Lets time pass on the actors' clock, while the store does not work.
+  void wait(std::chrono::milliseconds time);
+
   /// Lets time pass, on both clocks.
   void pass(std::chrono::milliseconds time);
 

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,53 @@ TEST_CASE("a plain task takes one commit to its start and one to its end") {
   bench.commit_one();
   CHECK(bench.submissions.empty());
   CHECK(bench.stored("a").state == task_state::finished);
+}
+
+TEST_CASE("ends that come together are settled together, with the leases that follow them") {
+  queue_bench bench({}, 6);
+  for (const char* id : {"a", "b", "c", "d", "e", "f", "g", "h"})
+    bench.push(id);
+  bench.run();
+  REQUIRE(bench.runs.size() == 6);
+  attempt_started started;
+  started.key = {"c", 1};
+  started.started_at_ms = 77;
+  attempt_ended first;
+  first.key = {"a", 1};
+  attempt_ended second;
+  second.key = {"b", 1};
+  attempt_ended stale;
+  stale.key = {"z", 1};
+  bench.take(bench.core->attempts_progressed({started, first, stale, second, first}, bench.now));
+  REQUIRE(bench.submissions.size() == 1);
+  CHECK(bench.submissions.front().operations.size() == 4);
+  // Four others run meanwhile.
+  CHECK(bench.submissions.front().patient);
+  CHECK(bench.settled == std::vector<attempt_key>{{"z", 1}});
+  const auto running = bench.core->running_tasks(10);
+  CHECK(std::any_of(running.begin(), running.end(),
+                    [](const task& one) { return one.id == "c" && one.started_at_ms == 77; }));
+  bench.commit_one();
+  CHECK(bench.runs.size() == 8);
+  CHECK(bench.stored("a").state == task_state::finished);
+  CHECK(bench.stored("b").state == task_state::finished);
+}
+
+TEST_CASE("what follows an end hurries when few commands run, or when somebody waits for it") {
+  queue_bench bench({}, 5);
+  for (const char* id : {"a", "b", "c", "d", "e"})
+    bench.push(id);
+  bench.run();
+  bench.end("a", 1);
+  REQUIRE(bench.submissions.size() == 1);
+  CHECK(bench.submissions.front().patient); // four others run
+  bench.end("b", 1);
+  REQUIRE(bench.submissions.size() == 2);
+  CHECK_FALSE(bench.submissions.back().patient);
+  bench.run();
+  bench.push("f");
+  REQUIRE(bench.submissions.size() == 1);
+  CHECK_FALSE(bench.submissions.front().patient);
 }
 
 TEST_CASE("an attempt runs with what the task says, and its channel where the task says nothing") {

@@ -1,0 +1,81 @@
+// The batch actor: reads bodies of many pushes line by line, a slice at a time, and hands them to the intake.
+// It bounds what a body of 100,000 lines holds up and holds in memory: nobody else sees more than a slice.
+#pragma once
+
+#include "actors/gateway/line_results.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/probe.hpp"
+#include "services/wire/json_lines.hpp"
+
+#include <caf/all.hpp>
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace task_runner {
+
+/// Most lines of one batch; a larger one is refused as a whole with `too_large`, to be sent in parts.
+constexpr uint64_t batch_lines_max = 100'000;
+
+/// Longest wait for the answer to a batch. Shorter than that of the HTTP server (60 s); longer than the
+/// batch's own two waits together: to be read to its end, and for its last slice.
+constexpr std::chrono::milliseconds batch_timeout{57'000};
+
+struct batch_dependencies {
+  intake_actor intake;
+  /// The asking actor: one ends with the other.
+  caf::actor asker;
+  std::shared_ptr<actor_probe> probe;
+};
+
+/// Lines that were handed to the intake together.
+struct batch_slice {
+  struct line {
+    uint64_t number = 0;
+    /// Set when the line cannot be read; then it was not handed over.
+    std::optional<error> unreadable;
+  };
+  std::vector<line> lines;
+  /// Of the lines that were handed over, in their order.
+  std::vector<push_reply> replies;
+  bool answered = false;
+};
+
+/// One body, until all its lines are decided.
+struct open_batch {
+  open_batch(caf::typed_response_promise<push_lines_reply> to, push_lines what,
+             caf::actor_clock::time_point now);
+
+  caf::typed_response_promise<push_lines_reply> promise;
+  std::shared_ptr<const std::string> text;
+  json_line_reader reader;
+  caf::actor_clock::time_point arrived;
+  bool read_to_end = false;
+  /// In the order of their lines: answers are written down in that order, too.
+  std::deque<std::shared_ptr<batch_slice>> slices;
+  line_results results;
+};
+
+struct batch_state {
+  static inline const char* name = "batch";
+  /// Whoever still waits is told that nobody works on it any more.
+  ~batch_state();
+
+  batch_dependencies dependencies;
+  std::vector<std::shared_ptr<open_batch>> open;
+  std::deque<std::shared_ptr<open_batch>> waiting;
+  uint64_t waiting_bytes = 0;
+};
+
+enum class batch_message : size_t { lines, decided };
+std::vector<std::string_view> batch_message_kinds();
+
+batch_actor::behavior_type batch(batch_actor::stateful_pointer<batch_state> self,
+                                 batch_dependencies dependencies);
+
+} // namespace task_runner
