@@ -1,0 +1,170 @@
+"""The command line of the harness, and the order of a run; scripts/bench/run.sh starts it.
+
+A measurement that cannot be made fails the run, at its end; a figure that misses its goal never does.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import end_to_end, flat, latency, machine, plot, push, redis_drain, report, wide_idle
+from .bench import bench
+from .figures import measurement
+from .processes import bench_error
+
+ROOT = Path(__file__).resolve().parents[3]
+MEASUREMENTS: dict[str, Callable[[bench], measurement]] = {
+    "end-to-end": end_to_end.measure,
+    "push-32": push.measure_32,
+    "push-1": push.measure_1,
+    "batch": push.measure_batch,
+    "redis-drain": redis_drain.measure,
+    "latency": latency.measure,
+    "flat": flat.measure,
+    "wide": wide_idle.measure_wide,
+    "idle": wide_idle.measure_idle,
+}
+READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench/run.sh",
+        description="Measures TaskRunner beside the limits of " "the machine and beside its peers, in turn.",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small counts: does everything work? no figures to quote"
+    )
+    parser.add_argument("--long", action="store_true", help="also with 10,000,000 tasks queued")
+    parser.add_argument(
+        "--rounds",
+        metavar="N",
+        type=int,
+        default=0,
+        help="measure everything N times instead of 5 to 10 times",
+    )
+    parser.add_argument("--only", metavar="NAME,...", help="only these of: " + ", ".join(MEASUREMENTS))
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=ROOT / "build" / "bench",
+        help="where results.json, results.md and results.svg go (build/bench)",
+    )
+    parser.add_argument(
+        "--dir",
+        metavar="DIR",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        help="where servers keep their files while measuring (TMPDIR, or /tmp)",
+    )
+    parser.add_argument(
+        "--binary",
+        metavar="FILE",
+        type=Path,
+        default=ROOT / "build" / "task-runner",
+        help="the daemon to measure (build/task-runner)",
+    )
+    parser.add_argument("--install-peers", action="store_true", help="install the peers that are missing")
+    parser.add_argument("--update-readme", action="store_true", help="put the table into both READMEs")
+    given = parser.parse_args()
+    given.names = list(MEASUREMENTS) if given.only is None else given.only.split(",")
+    for name in given.names:
+        if name not in MEASUREMENTS:
+            parser.error(f"there is no measurement {name!r}; there are {', '.join(MEASUREMENTS)}")
+    if not os.access(given.binary, os.X_OK):
+        parser.error(f"there is no program {given.binary}; run scripts/build.sh first")
+    if not given.dir.is_dir():
+        parser.error(f"there is no directory {given.dir}")
+    if given.rounds < 0:
+        parser.error("--rounds is a number of rounds, at least 1")
+    if given.update_readme and (given.quick or given.only or given.rounds):
+        parser.error("--update-readme needs a full run: without --quick, --only and --rounds")
+    return given
+
+
+def measure_all(shared: bench, names: list[str]) -> list[measurement]:
+    found: list[measurement] = []
+    for name in names:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        try:
+            one = MEASUREMENTS[name](shared)
+        except (bench_error, OSError) as error:
+            one = measurement(name, failure=str(error))
+            # What it has left running shall not disturb the next one.
+            shared.processes.close()
+        found.append(one)
+        print(
+            f"  {time.monotonic() - began:.0f} s{', FAILED: ' + one.failure if one.failure else ''}",
+            file=sys.stderr,
+            flush=True,
+        )
+    return found
+
+
+def update_readmes(found: list[measurement], about: dict[str, Any]) -> bool:
+    problems = [
+        problem
+        for language, readme in READMES.items()
+        if (problem := report.put_into(readme, report.in_markdown(found, about, False, False, language)))
+    ]
+    for problem in problems:
+        print(f"run.sh: {problem}", file=sys.stderr)
+    return not problems
+
+
+def interrupted(number: int, _frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
+
+
+def main() -> int:
+    given = read_arguments()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for ends in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ends, interrupted)
+    shared = bench(
+        given.binary.resolve(),
+        given.dir.resolve(),
+        quick=given.quick,
+        long=given.long,
+        install_peers=given.install_peers,
+        rounds=given.rounds,
+    )
+    try:
+        about = machine.describe(shared.place, shared.binary)
+        if about["load_before"][0] > about["cores"] / 2:
+            print(
+                f"run.sh: the machine is busy (load {about['load_before'][0]:.2f}); ratios will scatter",
+                file=sys.stderr,
+            )
+        shared.build_programs()
+        found = measure_all(shared, given.names)
+    except bench_error as error:
+        print(f"run.sh: {error}", file=sys.stderr)
+        return 1
+    finally:
+        shared.close()
+    partial = given.only is not None
+    report.write(given.out, found, about, given.quick, partial)
+    plot.write(given.out / "results.svg", found, machine.in_words(about))
+    print(report.for_terminal(found))
+    print(f"\n{machine.in_words(about)}\n{given.out}: results.json, results.md, results.svg")
+    failed = [one.name for one in found if one.failure]
+    if failed:
+        print(f"run.sh: these could not be measured: {', '.join(failed)}", file=sys.stderr)
+        return 1
+    if given.update_readme and not update_readmes(found, about):
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Tasks per second end to end: /bin/true, the daemon up, fed through the Redis list and through HTTP.
+
+The limit is one process that starts commands with pipes and nothing else; peers do the same work in the same
+rounds.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .bench import bench
+from .figures import against, interleave, measurement, median
+from .peers import peer, present_peers
+from .processes import bench_error
+from .servers import task_runner
+
+WORKERS = (5, 16)
+HTTP_CONNECTIONS = 8
+
+
+def through(
+    daemon: task_runner, feed: Callable[[int], None], count: int, costs: list[dict[str, float]]
+) -> float:
+    """Feeds so many tasks and waits for the last one's end: tasks per second."""
+    before = daemon.ended()
+    meter = daemon.meter()
+    began = time.monotonic()
+    feed(count)
+    daemon.wait_until_ended(before + count)
+    seconds = time.monotonic() - began
+    costs.append(meter.per_task_us(count))
+    return count / seconds
+
+
+def middle_costs(costs: list[dict[str, float]]) -> dict[str, float]:
+    """The median of each cost over the rounds."""
+    names = sorted({name for round_costs in costs for name in round_costs})
+    return {name: median([round_costs.get(name, 0.0) for round_costs in costs]) for name in names}
+
+
+def measure(shared: bench) -> measurement:
+    rounds = shared.rounds(5)
+    count = shared.amount(5000, 600)
+    found = measurement("end-to-end")
+    daemons = {workers: task_runner(shared, f"workers-{workers}", workers) for workers in WORKERS}
+    peers, missing = present_peers(shared)
+    contestants: dict[str, Callable[[], float]] = {}
+    costs: dict[str, list[dict[str, float]]] = {}
+    broken: dict[str, str] = {}
+
+    def add_daemon(name: str, daemon: task_runner, feed: Callable[[int], None]) -> None:
+        kept = costs[name] = []
+        contestants[name] = lambda: through(daemon, feed, count, kept)
+
+    def add_limit(name: str, workers: int, spawners: int = 1) -> None:
+        kept = costs[name] = []
+        contestants[name] = lambda: shared.spawn_limit(count, workers, spawners, kept)
+
+    def add_peer(one: peer) -> None:
+        def run() -> float:
+            # What fails a peer does not fail the measurement: the report says so instead.
+            try:
+                return 0.0 if one.name in broken else one.measure(shared.amount(one.count, one.count_quick))
+            except bench_error as error:
+                broken[one.name] = str(error)
+                return 0.0
+
+        contestants[one.name] = run
+
+    def http_feed(daemon: task_runner) -> Callable[[int], None]:
+        def feed(tasks: int) -> None:
+            shared.load_push(daemon.port, daemon.numbers(tasks), connections=HTTP_CONNECTIONS, requests=tasks)
+
+        return feed
+
+    for workers, daemon in daemons.items():
+        add_limit(f"limit-{workers}", workers)
+        add_daemon(f"redis-{workers}", daemon, daemon.feed_redis)
+        add_daemon(f"http-{workers}", daemon, http_feed(daemon))
+        add_limit(f"two-{workers}", workers, 2)
+    # Peers are measured a while later in each round, so they have a limit of their own.
+    if peers:
+        add_limit("limit-peers", peer.workers)
+    try:
+        for one in peers:
+            add_peer(one)
+            try:
+                one.start()
+            except bench_error as error:
+                broken[one.name] = str(error)
+        # The first commands of a daemon pay for what later ones find.
+        for workers, daemon in daemons.items():
+            through(daemon, daemon.feed_redis, shared.amount(500, 100), [])
+        figures = interleave(rounds, contestants)
+    finally:
+        for one in peers:
+            one.stop()
+        for daemon in daemons.values():
+            daemon.stop()
+
+    for workers in WORKERS:
+        limit = figures[f"limit-{workers}"]
+        for way, name in (("redis", "Redis list"), ("http", "HTTP")):
+            key = f"{way}-{workers}"
+            found.lines.append(
+                against(
+                    f"{name}, {workers} workers",
+                    "tasks/s",
+                    figures[key],
+                    "one bare spawner",
+                    limit,
+                    f"end-to-end.{key}",
+                    middle_costs(costs[key]),
+                )
+            )
+        bare = ", ".join(
+            f"{name} {cost:.0f}" for name, cost in middle_costs(costs[f"limit-{workers}"]).items()
+        )
+        found.notes.append(f"one bare spawner, {workers} at once: CPU microseconds per command: {bare}")
+        found.lines.append(
+            against(
+                f"two bare spawners, {workers} at once",
+                "tasks/s",
+                figures[f"two-{workers}"],
+                "one bare spawner",
+                limit,
+            )
+        )
+    for one in peers:
+        if one.name in broken:
+            found.notes.append(f"{one.title} could not be measured: {broken[one.name]}")
+            found.absent.append(one.title)
+            continue
+        found.lines.append(
+            against(
+                f"{one.title}, {one.workers} workers",
+                "tasks/s",
+                figures[one.name],
+                "one bare spawner",
+                figures["limit-peers"],
+            )
+        )
+        if one.remark:
+            found.notes.append(f"{one.title}: {one.remark}")
+    if missing:
+        found.notes.append(f"Not installed: {', '.join(missing)}; --install-peers installs them.")
+        found.absent += missing
+    return found

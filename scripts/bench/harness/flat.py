@@ -1,0 +1,192 @@
+"""What a long queue costs: pushes, tasks per second, /status and memory with 1,000,000 tasks queued.
+
+Two daemons are measured in turn, one whose queue is full and one whose queue is empty. With --long the
+full one then gets 10,000,000 tasks, and is started anew.
+"""
+from __future__ import annotations
+
+import http.client
+import time
+
+from .bench import bench
+from .end_to_end import middle_costs, through
+from .figures import against, interleave, line, measurement, median, percentile
+from .processes import bench_error, read_memory_mb, wait_for
+from .servers import task_runner
+
+CONNECTIONS = 32
+
+
+def fill(daemon: task_runner, target: int) -> float:
+    """Tasks through the Redis list, a part at a time, until so many are queued; gives the seconds."""
+    began = time.monotonic()
+    queued = daemon.channel()["count"]
+    while queued < target:
+        part = min(100_000, target - queued)
+        daemon.feed_redis(part)
+        queued += part
+        # Redis shall not hold much more than what is on its way.
+        wait_for(
+            lambda: daemon.redis.client.count("LLEN", "task:prepare:queue") < 100_000,
+            600,
+            "the list gets shorter",
+        )
+    wait_for(lambda: bool(daemon.channel()["count"] == target), 600, f"{target} tasks are queued", 0.1)
+    return time.monotonic() - began
+
+
+class two_daemons:
+    """The one whose queue is full, and the one whose queue is empty."""
+
+    def __init__(self, shared: bench) -> None:
+        self.shared = shared
+        self.full = task_runner(shared, "flat-full")
+        self.empty = task_runner(shared, "flat-empty")
+        self.channels = 0
+
+    def push_p99_ms(self, daemon: task_runner, count: int) -> float:
+        """Into the full channel, or into one that is new."""
+        channel = "default"
+        if daemon is self.empty:
+            self.channels += 1
+            channel = f"empty-{self.channels}"
+            daemon.demand("POST", "/api/v1/channels", {"name": channel, "distinct": True})
+            daemon.pause(channel)
+        result = self.shared.load_push(
+            daemon.port, daemon.numbers(count), connections=CONNECTIONS, requests=count, channel=channel
+        )
+        if daemon is self.empty:
+            daemon.demand("DELETE", f"/api/v1/channels/{channel}?force=true")
+        return result.p99_us / 1000
+
+    def rate(self, daemon: task_runner, count: int, costs: list[dict[str, float]]) -> float:
+        """Tasks per second, fed through Redis: as many are pushed as are run, from the front of the queue."""
+        queued = daemon.channel()["count"]
+        daemon.resume()
+        rate = through(daemon, daemon.feed_redis, count, costs)
+        daemon.pause()
+        left = daemon.channel()["count"]
+        # A few more may have been started before the pause.
+        if not queued - 1000 <= left <= queued:
+            raise bench_error(
+                f"{queued} tasks were queued before as many were pushed as run, and {left} are now"
+            )
+        return rate
+
+    def stop(self) -> None:
+        self.full.stop()
+        self.empty.stop()
+
+
+def status_times_ms(daemon: task_runner, count: int) -> list[float]:
+    """GET /status with everything it lists by default, over one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
+    times: list[float] = []
+    for _ in range(count):
+        began = time.monotonic()
+        connection.request("GET", "/status", headers={"Connection": "keep-alive"})
+        answer = connection.getresponse()
+        answer.read()
+        times.append((time.monotonic() - began) * 1000)
+        if answer.status != 200:
+            raise bench_error(f"GET /status was answered with {answer.status}")
+    connection.close()
+    return times
+
+
+def measure_long(shared: bench, daemon: task_runner, found: measurement) -> None:
+    target = shared.amount(10_000_000, 100_000)
+    seconds = fill(daemon, target)
+    found.notes.append(f"{target:,} tasks were queued after {seconds:.0f} s.")
+    daemon.request("POST", "/api/v1/stop", {"now": True})
+    daemon.process.wait(120)
+    shared.processes.forget(daemon.process)
+    started = daemon.start()
+    if (queued := daemon.channel()["count"]) != target:
+        raise bench_error(f"after the start {queued} of {target} tasks are queued")
+    found.lines.append(
+        line(
+            f"start until ready, {target:,} queued",
+            "s",
+            [started],
+            compared=[started],
+            goal="flat.long-start",
+        )
+    )
+    memory = read_memory_mb(daemon.process.pid)
+    found.lines.append(
+        line(
+            f"memory after it, {target:,} queued", "MB", [memory], compared=[memory], goal="flat.long-memory"
+        )
+    )
+
+
+def measure(shared: bench) -> measurement:
+    found = measurement("flat")
+    rounds, queued = shared.rounds(5), shared.amount(1_000_000, 30_000)
+    pushes, tasks = shared.amount(20_000, 2000), shared.amount(4000, 400)
+    both = two_daemons(shared)
+    costs: dict[str, list[dict[str, float]]] = {"full": [], "empty": []}
+    try:
+        for daemon in (both.full, both.empty):
+            daemon.pause()
+        fill_s = fill(both.full, queued)
+        both.rate(both.full, tasks // 4, [])
+        both.rate(both.empty, tasks // 4, [])
+        rates = interleave(
+            rounds,
+            {
+                "empty": lambda: both.rate(both.empty, tasks, costs["empty"]),
+                "full": lambda: both.rate(both.full, tasks, costs["full"]),
+            },
+        )
+        p99s = interleave(
+            rounds * 2,
+            {
+                "empty": lambda: both.push_p99_ms(both.empty, pushes),
+                "full": lambda: both.push_p99_ms(both.full, pushes),
+            },
+        )
+        times = status_times_ms(both.full, shared.amount(200, 20))
+        memory = read_memory_mb(both.full.process.pid)
+        peak, own = (read_memory_mb(both.full.process.pid, field) for field in ("VmHWM", "RssAnon"))
+        found.lines.append(
+            against(
+                f"p99 of POST /push, {CONNECTIONS} connections, {queued:,} queued",
+                "ms",
+                p99s["full"],
+                "empty queue",
+                p99s["empty"],
+                "flat.push-p99",
+            )
+        )
+        found.lines.append(
+            against(
+                f"tasks per second, {queued:,} queued",
+                "tasks/s",
+                rates["full"],
+                "empty queue",
+                rates["empty"],
+                "flat.rate",
+                middle_costs(costs["full"]),
+            )
+        )
+        found.lines.append(
+            line(f"GET /status, {queued:,} queued", "ms", times, compared=[max(times)], goal="flat.status")
+        )
+        found.lines.append(
+            line(f"memory, {queued:,} queued", "MB", [memory], compared=[memory], goal="flat.memory")
+        )
+        found.notes.append(
+            f"{queued:,} tasks were queued through Redis in {fill_s:.0f} s. /status: p50 "
+            f"{median(times):.2f} ms, p99 {percentile(times, 0.99):.2f} ms. Of the memory "
+            f"{own:.1f} MB are not of files; its peak was {peak:.1f} MB. "
+            "CPU per task with an empty queue: "
+            + ", ".join(f"{name} {cost:.0f}" for name, cost in middle_costs(costs["empty"]).items())
+            + " microseconds."
+        )
+        if shared.long:
+            measure_long(shared, both.full, found)
+    finally:
+        both.stop()
+    return found

@@ -1,0 +1,102 @@
+"""From a Redis list to durable in a queue: messages per second, beside what Redis itself takes in.
+
+The list is filled under another name and then renamed, so that only taking it in is measured; the channel is
+paused.
+"""
+from __future__ import annotations
+
+import time
+
+from .bench import bench
+from .end_to_end import middle_costs
+from .figures import against, interleave, measurement, median
+from .processes import bench_error, wait_for
+from .redis_client import INTAKE_KEY
+from .servers import redis_server, task_message, task_runner
+
+STAGED_KEY = "bench:staged"
+PIPELINE = 16
+CONNECTIONS = 50
+
+
+def lpush_rate(shared: bench, redis: redis_server, count: int, connections: int = CONNECTIONS) -> float:
+    """redis-benchmark's pipelined LPUSH of values as long as a message: requests per second."""
+    output = shared.processes.run(
+        [
+            "redis-benchmark",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(redis.port),
+            "-t",
+            "lpush",
+            "-P",
+            str(PIPELINE),
+            "-c",
+            str(connections),
+            "-n",
+            str(count),
+            "-d",
+            str(len(task_message(100_000))),
+            "--csv",
+        ]
+    )
+    redis.client.ask("DEL", "mylist")
+    for row in output.splitlines():
+        fields = [field.strip('"') for field in row.split(",")]
+        if fields[0].startswith("LPUSH"):
+            return float(fields[1])
+    raise bench_error(f"redis-benchmark printed no row for LPUSH: {output.strip()[-200:]}")
+
+
+def drain_rate(daemon: task_runner, count: int, costs: list[dict[str, float]]) -> float:
+    """Messages per second from the list into the store, durably."""
+    client = daemon.redis.client
+    client.push_all(STAGED_KEY, daemon.messages(count))
+    before = daemon.channel()["count"]
+    meter = daemon.meter()
+    began = time.monotonic()
+    client.ask("RENAME", STAGED_KEY, INTAKE_KEY)
+    # A taken list goes when its last task is durable: no list, no message that is not in the store.
+    wait_for(lambda: client.count("DBSIZE") == 0, 300, "the list is drained", 0.005)
+    rate = count / (time.monotonic() - began)
+    costs.append(meter.per_task_us(count))
+    there = daemon.channel()["count"] - before
+    if there != count:
+        raise bench_error(f"of {count} messages {there} are in the store")
+    return rate
+
+
+def measure(shared: bench) -> measurement:
+    found = measurement("redis-drain")
+    count = shared.amount(150_000, 20_000)
+    daemon = task_runner(shared, "redis-drain")
+    costs: list[dict[str, float]] = []
+    try:
+        daemon.pause()
+        drain_rate(daemon, count // 10, [])
+        figures = interleave(
+            shared.rounds(5),
+            {
+                "limit": lambda: lpush_rate(shared, daemon.redis, shared.amount(300_000, 100_000)),
+                "one": lambda: lpush_rate(shared, daemon.redis, shared.amount(100_000, 30_000), 1),
+                "drain": lambda: drain_rate(daemon, count, costs),
+            },
+        )
+    finally:
+        daemon.stop()
+    found.lines.append(
+        against(
+            "Redis list to durable",
+            "messages/s",
+            figures["drain"],
+            f"redis-benchmark LPUSH -P {PIPELINE} -c {CONNECTIONS}",
+            figures["limit"],
+            "redis-drain",
+            middle_costs(costs),
+        )
+    )
+    found.notes.append(
+        f"redis-benchmark LPUSH -P {PIPELINE} over one connection: {median(figures['one']):,.0f}/s."
+    )
+    return found

@@ -1,0 +1,46 @@
+// The same work through BullMQ: /bin/true once per job, its output read, from a queue in Redis.
+// usage: node bullmq_run.js REDIS_PORT JOBS WORKERS     prints the seconds from first push to last end
+'use strict';
+const { spawn } = require('child_process');
+const { Queue, Worker } = require('bullmq');
+
+const [port, jobs, workers] = process.argv.slice(2).map(Number);
+const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null };
+
+function runCommand() {
+  return new Promise((resolve, reject) => {
+    const child = spawn('/bin/true', [], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.resume();
+    child.stderr.resume();
+    child.on('error', reject);
+    child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`exit code ${code}`))));
+  });
+}
+
+async function main() {
+  const queue = new Queue('bench', { connection });
+  const worker = new Worker('bench', runCommand, { connection, concurrency: workers });
+  await queue.waitUntilReady();
+  await worker.waitUntilReady();
+  let ended = 0;
+  const allEnded = new Promise((resolve, reject) => {
+    worker.on('completed', () => (++ended === jobs ? resolve() : undefined));
+    worker.on('failed', (_job, error) => reject(error));
+    worker.on('error', reject);
+  });
+  const began = process.hrtime.bigint();
+  for (let first = 0; first < jobs; first += 1000) {
+    const length = Math.min(1000, jobs - first);
+    await queue.addBulk(Array.from({ length }, (_, i) => ({ name: 'true', data: first + i })));
+  }
+  await allEnded;
+  console.log(Number(process.hrtime.bigint() - began) / 1e9);
+  await worker.close();
+  await queue.obliterate({ force: true });
+  await queue.close();
+}
+
+main().catch((error) => {
+  console.error(String(error));
+  process.exit(1);
+});
