@@ -236,15 +236,15 @@ void launcher_client::take_listing() {
 void launcher_client::take_events(std::vector<attempt_event> events) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (attempt_event& one : events) {
-    const auto* started = std::get_if<attempt_started>(&one);
-    const auto* ended = std::get_if<attempt_ended>(&one);
-    attempt_entry* entry = find(started != nullptr ? started->key : ended->key);
+    const attempt_key& key =
+        std::visit([](const auto& event) -> const attempt_key& { return event.key; }, one);
+    attempt_entry* entry = find(key);
     if (entry == nullptr || entry->attempt.ended)
       continue;
-    if (started != nullptr) {
+    if (const auto* started = std::get_if<attempt_started>(&one)) {
       entry->attempt.pid = started->pid;
       entry->attempt.started_at_ms = started->started_at_ms;
-    } else {
+    } else if (const auto* ended = std::get_if<attempt_ended>(&one)) {
       end_entry(*entry, *ended);
     }
     news_.push_back(std::move(one));

@@ -73,6 +73,7 @@ public:
   /// called.
   virtual void on_ended(const attempt_ended& event) = 0;
   /// Several of them, in order: what was found at one look.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): implementations take it apart
   virtual void on_events(std::vector<attempt_event> events) {
     for (const auto& one : events) {
       if (const auto* started = std::get_if<attempt_started>(&one))
