@@ -35,6 +35,10 @@ struct patient_writer {
   void submit_patiently(const std::string& id) {
     REQUIRE(commits->submit_patiently(inserting(id), fates.expect(id)));
   }
+  /// Until the writer has asked whether to wait; if so, it waits by now, or is about to.
+  void wait_for_look() {
+    REQUIRE(wait_until([&] { return looks > 0; }));
+  }
 
   std::atomic<int> looks{0};
   /// Of the writer's thread; to be read when it has stopped.
@@ -49,7 +53,7 @@ TEST_CASE(
     "group commit: on a busy machine patient submissions wait for one that is not, and share its commit") {
   patient_writer writer(true);
   writer.submit_patiently("a");
-  REQUIRE(wait_until([&] { return writer.looks > 0; }));
+  writer.wait_for_look();
   writer.submit_patiently("b");
   REQUIRE(writer.commits->submit(inserting("c"), writer.fates.expect("c")));
   REQUIRE(writer.fates.wait_for(4) == lines{"first ok 1", "a ok 1", "b ok 1", "c ok 1"});
@@ -60,12 +64,16 @@ TEST_CASE(
 TEST_CASE("group commit: a read ends the wait of what stands before it") {
   patient_writer writer(true);
   writer.submit_patiently("a");
+  writer.wait_for_look();
   gate read;
+  bool found = false;
   REQUIRE(writer.commits->read([&](queue_store& store) {
-    CHECK(require_value(store.find_task("a")).has_value());
+    const auto task = store.find_task("a");
+    found = task && task->has_value();
     read.open();
   }));
   REQUIRE(read.wait());
+  CHECK(found);
   REQUIRE(writer.fates.wait_for(2).back() == "a ok 1");
 }
 
@@ -89,6 +97,7 @@ TEST_CASE("group commit: a machine with time to spare makes nobody wait") {
 TEST_CASE("group commit: a stop ends the patience and commits") {
   patient_writer writer(true);
   writer.submit_patiently("a");
+  writer.wait_for_look();
   writer.commits->stop();
   REQUIRE(writer.fates.wait_for(2).back() == "a ok 1");
   CHECK(writer.commits->counters().commits == 2);
