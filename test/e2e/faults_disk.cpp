@@ -114,7 +114,8 @@ TEST_CASE("fault: a read-only file system is refused in one line and left as it 
   for (int i = 0; i < 5; ++i)
     runner.push_line(append_line(std::to_string(i), ran));
   stop_whole(runner);
-  REQUIRE(disk.set_read_only(true));
+  // The kernel may close the last files of a process a moment after it is gone.
+  REQUIRE(wait_until([&] { return disk.set_read_only(true); }));
   const auto refused = run_process(runner.start_options());
   INFO(refused.error_output);
   CHECK(refused.end.exited);

@@ -20,10 +20,7 @@ namespace task_runner::test {
 /// Waits until nothing of the daemon is left. Its launcher, which would stay for some seconds, is killed.
 inline void end_leftovers(test_daemon& runner) {
   REQUIRE(runner.commands().empty());
-  if (const int launcher = runner.launcher_pid(); launcher > 0)
-    for (const int pid : runner.processes())
-      if (pid == launcher)
-        ::kill(pid, SIGKILL);
+  runner.end_launcher();
   REQUIRE(wait_until([&] { return runner.processes().empty(); }));
 }
 

@@ -79,6 +79,9 @@ public:
   std::vector<int> processes() const;
   /// Those that are neither daemon nor launcher.
   std::vector<int> commands() const;
+  /// Kills the launcher, if there is one, and waits until it is gone. processes() no longer shows it a moment
+  /// before, when it has no memory any more, but files that are open.
+  void end_launcher();
 
   http_client& http() { return *http_; }
   /// POST /push as a form; gives `data` of the answer, which must be 200.
@@ -104,7 +107,6 @@ public:
 private:
   [[noreturn]] void fail(const std::string& what) const;
   bool find_port();
-  void end_launcher();
   void clean_up(bool check);
 
   temp_dir home_{"tr-e2e"};
