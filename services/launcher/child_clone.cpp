@@ -1,4 +1,4 @@
-// clone3, and clone where clone3 is unknown or forbidden.
+// clone3, and for copies clone where clone3 is unknown or forbidden.
 // A child in our memory begins on a stack of its own, which no C function can give it: hence the assembly.
 #include "services/launcher/child_clone.hpp"
 
@@ -42,10 +42,8 @@ bool is_unknown(long reason) noexcept {
 
 /// A system call that makes a child on another stack. The child calls run_child() and never returns; the
 /// registers that name it survive the call in both processes.
-TR_UNSANITIZED long clone_call(long number, long first, long second, long third, long fourth,
-                               const child_order* order) noexcept {
+TR_UNSANITIZED long clone_call(long number, long first, long second, const child_order* order) noexcept {
   long answer;
-  register long fourth_register __asm__("r10") = fourth;
   register const child_order* order_register __asm__("r12") = order;
   register void (*way_register)(const child_order*) noexcept __asm__("r13") = run_child;
   __asm__ volatile("syscall\n\t"
@@ -57,8 +55,7 @@ TR_UNSANITIZED long clone_call(long number, long first, long second, long third,
                    "hlt\n"
                    "1:"
                    : "=a"(answer)
-                   : "a"(number), "D"(first), "S"(second), "d"(third), "r"(fourth_register),
-                     "r"(order_register), "r"(way_register)
+                   : "a"(number), "D"(first), "S"(second), "r"(order_register), "r"(way_register)
                    : "rcx", "r11", "memory", "cc");
   return answer;
 }
@@ -83,12 +80,8 @@ int clone_child(int cgroup, int& process, const child_stack& stack, const child_
   arguments.child_tid = reinterpret_cast<uint64_t>(stack.left);
   arguments.stack = reinterpret_cast<uint64_t>(stack.lowest);
   arguments.stack_size = stack.size;
-  long pid = clone_call(SYS_clone3, reinterpret_cast<long>(&arguments), sizeof(arguments), 0, 0, &order);
-  if (pid < 0 && cgroup < 0 && is_unknown(-pid))
-    // The order of arguments is that of x86-64: flags, stack, pidfd, word to clear.
-    pid = clone_call(SYS_clone, CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PIDFD | SIGCHLD,
-                     static_cast<long>(arguments.stack + arguments.stack_size),
-                     reinterpret_cast<long>(&process), reinterpret_cast<long>(stack.left), &order);
+  // Without clone3 there is no child of this kind: the former call cannot clear signal handlers.
+  const long pid = clone_call(SYS_clone3, reinterpret_cast<long>(&arguments), sizeof(arguments), &order);
   if (pid >= 0)
     return static_cast<int>(pid);
   errno = static_cast<int>(-pid);

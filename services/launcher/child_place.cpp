@@ -3,13 +3,17 @@
 #include "services/launcher/child_place.hpp"
 
 #include "services/launcher/child_clone.hpp"
+#include "services/launcher/owned_descriptor.hpp"
 #include "services/launcher/system_call.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 #include <utility>
 
 namespace task_runner::launcher {
@@ -21,7 +25,7 @@ constexpr size_t stack_size = 4 * page_size;
 constexpr size_t memory_size = page_size + stack_size;
 /// How long the end of this process waits for children in its memory: one may hang in a file system that does
 /// not answer.
-constexpr time_t leave_wait_max_s = 1;
+constexpr std::chrono::seconds leave_wait_max{1};
 
 /// Before Linux 5.16 a child that dumped core took everybody along who shared its memory ("signal: Limit
 /// coredumps to a single thread group").
@@ -34,6 +38,14 @@ bool cores_are_private() noexcept {
   return version > 5 || (version == 5 && patch_level >= 16);
 }
 
+/// With vm.oom_kill_allocating_task a child that finds no memory on its way to its command is killed together
+/// with everybody who shares its memory.
+bool dies_for_others() noexcept {
+  const owned_descriptor setting(::open("/proc/sys/vm/oom_kill_allocating_task", O_RDONLY | O_CLOEXEC));
+  char value = '0';
+  return setting && ::read(setting.get(), &value, 1) == 1 && value != '0';
+}
+
 } // namespace
 
 std::unique_ptr<child_place> child_place::make() {
@@ -41,7 +53,10 @@ std::unique_ptr<child_place> child_place::make() {
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
     return nullptr;
-  ::mprotect(memory, page_size, PROT_NONE);
+  if (::mprotect(memory, page_size, PROT_NONE) != 0) {
+    ::munmap(memory, memory_size);
+    return nullptr;
+  }
   return std::unique_ptr<child_place>(new child_place(memory));
 }
 
@@ -49,7 +64,7 @@ child_place::~child_place() {
   ::munmap(memory_, memory_size);
 }
 
-int child_place::start(child_matter matter, int cgroup, int& process) {
+int child_place::start(child_matter& matter, int cgroup, int& process) {
   matter_ = std::move(matter);
   __atomic_store_n(&busy_, 1, __ATOMIC_RELEASE);
   child_stack stack;
@@ -60,40 +75,52 @@ int child_place::start(child_matter matter, int cgroup, int& process) {
   if (pid < 0) {
     const int reason = errno;
     __atomic_store_n(&busy_, 0, __ATOMIC_RELEASE);
+    matter = std::move(matter_);
     errno = reason;
   }
   return pid;
 }
 
-bool child_place::wait_free() const noexcept {
-  const timespec patience{leave_wait_max_s, 0};
-  // The kernel wakes one waiter when it clears the word.
-  if (!is_free())
+bool child_place::wait_free(std::chrono::steady_clock::time_point until) const noexcept {
+  while (!is_free()) {
+    const auto left = until - std::chrono::steady_clock::now();
+    if (left <= left.zero())
+      return false;
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec patience{static_cast<time_t>(whole.count()),
+                            static_cast<long>(std::chrono::nanoseconds(left - whole).count())};
+    // The kernel wakes one waiter when it clears the word.
     system_call(SYS_futex, reinterpret_cast<long>(&busy_), FUTEX_WAIT, 1, reinterpret_cast<long>(&patience));
-  return is_free();
+  }
+  return true;
 }
 
+child_places::child_places()
+    : usable_(calls_leave_no_trace && cores_are_private() && !dies_for_others()) {}
+
 child_places::~child_places() {
+  const auto until = std::chrono::steady_clock::now() + leave_wait_max;
   for (auto& place : places_)
-    if (!place->wait_free())
+    if (!place->wait_free(until))
       // What the child stands on goes with the process.
       (void)place.release();
 }
 
 child_place* child_places::find() {
-  static const bool safe = calls_leave_no_trace && cores_are_private();
-  if (!safe)
+  if (!usable_)
     return nullptr;
-  if (places_.empty() || !places_.front()->is_free()) {
+  auto found = std::find_if(places_.begin(), places_.end(), [](const auto& one) { return one->is_free(); });
+  if (found == places_.end()) {
     if (places_.size() >= child_places_max)
       return nullptr;
     auto made = child_place::make();
     if (!made)
       return nullptr;
-    places_.push_front(std::move(made));
+    places_.push_back(std::move(made));
+    return places_.back().get();
   }
-  places_.push_back(std::move(places_.front()));
-  places_.pop_front();
+  // The one used last goes behind, so that the first look mostly finds one that is free.
+  std::rotate(found, found + 1, places_.end());
   return places_.back().get();
 }
 

@@ -4,8 +4,9 @@
 
 #include "services/launcher/child_matter.hpp"
 
-#include <deque>
+#include <chrono>
 #include <memory>
+#include <vector>
 
 namespace task_runner::launcher {
 
@@ -21,13 +22,13 @@ public:
   /// Whether the last child has executed its command, or is gone.
   bool is_free() const noexcept { return __atomic_load_n(&busy_, __ATOMIC_ACQUIRE) == 0; }
 
-  /// Waits up to a second for that; answers whether it is so.
-  bool wait_free() const noexcept;
+  /// Waits for that; answers whether it is so.
+  bool wait_free(std::chrono::steady_clock::time_point until) const noexcept;
 
-  /// Makes a child that goes the way of run_child() with `matter`, which the place keeps meanwhile, in a
-  /// cgroup (the descriptor of its directory; -1: where we are). Returns its pid and in `process` its pidfd,
-  /// or -1 and errno, as fork_child().
-  int start(child_matter matter, int cgroup, int& process);
+  /// Makes a child that goes the way of run_child() with `matter`, which the place takes and keeps meanwhile,
+  /// in a cgroup (the descriptor of its directory; -1: where we are). Returns its pid and in `process` its
+  /// pidfd, or -1 and errno, as fork_child(); then `matter` is as it was.
+  int start(child_matter& matter, int cgroup, int& process);
 
 private:
   explicit child_place(void* memory)
@@ -46,8 +47,9 @@ constexpr size_t child_places_max = 64;
 /// Places that are made as they are needed. Not thread-safe.
 class child_places {
 public:
-  child_places() = default;
-  /// Waits a moment for children that are still in our memory: they are about to execute.
+  child_places();
+  /// Waits up to a second for the children that are still in our memory: they are about to execute. One that
+  /// is held up longer dies when it goes on.
   ~child_places();
   child_places(const child_places&) = delete;
   child_places& operator=(const child_places&) = delete;
@@ -55,9 +57,14 @@ public:
   /// A place that is free; null when there is none: then the child gets memory of its own.
   child_place* find();
 
+  /// Children cannot be made in our memory here, whatever the reason: find() finds nothing from now on.
+  void give_up() noexcept { usable_ = false; }
+  bool usable() const noexcept { return usable_; }
+
 private:
+  bool usable_;
   /// In the order of their last use, the longest ago first.
-  std::deque<std::unique_ptr<child_place>> places_;
+  std::vector<std::unique_ptr<child_place>> places_;
 };
 
 } // namespace task_runner::launcher

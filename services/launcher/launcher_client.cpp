@@ -96,6 +96,11 @@ result<void> launcher_client::take_start(attempt_start& request) {
 
 result<void> launcher_client::hand_over(const std::vector<attempt_key>& outcomes,
                                         std::deque<attempt_start>& requests) {
+  // Before the lock is taken: it looks at every byte.
+  result<void> checked;
+  size_t sound = 0;
+  while (sound < requests.size() && (checked = launcher::check_start(requests[sound])))
+    ++sound;
   result<void> handed;
   bool wake = false;
   {
@@ -103,10 +108,8 @@ result<void> launcher_client::hand_over(const std::vector<attempt_key>& outcomes
     bool queued = false;
     for (const attempt_key& key : outcomes)
       queued = take_outcome(key) || queued;
-    for (; handed && !requests.empty(); requests.pop_front()) {
-      handed = launcher::check_start(requests.front());
-      if (handed)
-        handed = take_start(requests.front());
+    for (; sound > 0; --sound, requests.pop_front()) {
+      handed = take_start(requests.front());
       if (!handed)
         break;
       queued = true;
@@ -115,7 +118,7 @@ result<void> launcher_client::hand_over(const std::vector<attempt_key>& outcomes
   }
   if (wake)
     wake_.wake();
-  return handed;
+  return handed ? checked : handed;
 }
 
 result<void> launcher_client::signal(const attempt_key& key, int signal_number) {

@@ -131,9 +131,14 @@ void launcher_client::end_unsent(const attempt_start& start, const error& why) {
 
 bool launcher_client::move_up_stops() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  // Not signals: one may be meant for a start that waits here, and must stay behind it.
-  const auto behind = std::stable_partition(queue_.begin(), queue_.end(), [](const order& one) {
-    return std::holds_alternative<stop_order>(one) || std::holds_alternative<settle_order>(one);
+  // Not signals: one may be meant for a start that waits here, and must stay behind it. A stop may be, too:
+  // it can have come while that start was on its way out.
+  const auto behind = std::stable_partition(queue_.begin(), queue_.end(), [this](const order& one) {
+    if (const auto* stop = std::get_if<stop_order>(&one)) {
+      const attempt_entry* entry = find(stop->key);
+      return entry == nullptr || !entry->queued;
+    }
+    return std::holds_alternative<settle_order>(one);
   });
   return behind != queue_.begin();
 }

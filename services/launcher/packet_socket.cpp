@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <memory>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -107,8 +108,8 @@ packet_status receive_packet(int socket, std::string& bytes, std::vector<owned_d
   descriptors.clear();
   bytes.clear();
   // Not into `bytes`: making room there would fill it with zeros, each time.
-  thread_local std::array<char, packet_size_max> room;
-  iovec part{room.data(), room.size()};
+  thread_local const std::unique_ptr<char[]> room(new char[packet_size_max]);
+  iovec part{room.get(), packet_size_max};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * packet_descriptors_max)> control{};
   msghdr header{};
   header.msg_iov = &part;
@@ -137,7 +138,7 @@ packet_status receive_packet(int socket, std::string& bytes, std::vector<owned_d
       descriptors.emplace_back(descriptor);
     }
   }
-  bytes.assign(room.data(), static_cast<size_t>(n));
+  bytes.assign(room.get(), static_cast<size_t>(n));
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
     return packet_status::damaged;
   return n == 0 ? packet_status::closed : packet_status::done;

@@ -198,11 +198,17 @@ int spawner::make_child(child_matter matter, bool changes_user, int cgroup, int&
   // and the kernel would mark our memory as one that has changed its user.
   child_place* const place =
       changes_user || matter.text_bytes() > place_text_bytes_max ? nullptr : places_.find();
-  if (place != nullptr)
-    return place->start(std::move(matter), cgroup, process);
+  if (place != nullptr) {
+    const int pid = place->start(matter, cgroup, process);
+    if (pid >= 0 || is_shortage(errno))
+      return pid;
+  }
   const int pid = fork_child(cgroup, process);
   if (pid == 0)
     run_child(&matter.order());
+  // Some emulators and sandboxes know copies only.
+  if (pid > 0 && place != nullptr)
+    places_.give_up();
   return pid;
 }
 

@@ -109,6 +109,9 @@ public:
   /// ended.
   spawned_child spawn(command_plan plan, spawn_setting setting);
 
+  /// Whether children are made in our memory where they can be.
+  bool shares_memory() const noexcept { return places_.usable(); }
+
 private:
   int make_child(child_matter matter, bool changes_user, int cgroup, int& process);
 

@@ -154,11 +154,16 @@ std::vector<group_commit::entry> group_commit::next_group() {
     return stopping_ || impatient_ > 0 || counters_.queue_depth >= limits_.patient_operations_max;
   };
   const auto patient_until = last_commit_ + std::chrono::microseconds(limits_.patience_us);
-  if (limits_.is_busy && !hurried() && std::chrono::steady_clock::now() < patient_until &&
-      limits_.is_busy()) {
-    gathering_ = true;
-    wake_.wait_until(lock, patient_until, hurried);
-    gathering_ = false;
+  if (limits_.is_busy && !hurried() && std::chrono::steady_clock::now() < patient_until) {
+    // It reads a file, which nobody who submits has to wait for.
+    lock.unlock();
+    const bool busy = limits_.is_busy();
+    lock.lock();
+    if (busy) {
+      gathering_ = true;
+      wake_.wait_until(lock, patient_until, hurried);
+      gathering_ = false;
+    }
   }
   uint64_t weight = 0;
   uint64_t bytes = 0;

@@ -13,11 +13,13 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <future>
 #include <mutex>
 #include <poll.h>
+#include <set>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <thread>
@@ -164,6 +166,86 @@ TEST_CASE("a start that was stopped before it was sent never runs", "[launcher][
   const int pid = client.health().launcher_pid;
   client.stop();
   CHECK(client.stop({"kept", 1}, 0).failure().code == error_code::unavailable);
+  CHECK(wait_gone(pid));
+}
+
+TEST_CASE("what is handed over together is taken as far as there is room, the rest stays",
+          "[launcher][client]") {
+  const scratch_directory scratch;
+  launcher_client_options options;
+  options.state_dir = scratch.path();
+  options.queue_max = 2;
+  launcher_client client(options); // nobody sends what it takes
+  std::deque<attempt_start> requests;
+  for (const char* id : {"first", "second", "third", "fourth"})
+    requests.push_back(wanted(id, "true"));
+  CHECK(client.hand_over({}, requests).failure().code == error_code::overloaded);
+  REQUIRE(requests.size() == 2);
+  CHECK(requests.front().key == attempt_key{"third", 1});
+  CHECK(requests.front().line == "true");
+  CHECK(client.known_attempts("default").size() == 2);
+  // One that can never be handed over is told of, and those before it are taken.
+  std::deque<attempt_start> known{wanted("first", "true"), wanted("bad", std::string("a\0b", 3))};
+  CHECK(client.hand_over({}, known).failure().code == error_code::invalid_argument);
+  REQUIRE(known.size() == 1);
+  CHECK(known.front().key == attempt_key{"bad", 1});
+  client.stop();
+  CHECK(client.hand_over({}, requests).failure().code == error_code::unavailable);
+}
+
+TEST_CASE("what is told together is told in its order, starts before their ends", "[launcher][client]") {
+  struct order_keeper : process_events {
+    void on_started(const attempt_started&) override {}
+    void on_ended(const attempt_ended&) override {}
+    void on_events(std::vector<attempt_event> events) override {
+      const std::lock_guard<std::mutex> lock(mutex);
+      for (const attempt_event& one : events) {
+        if (const auto* start = std::get_if<attempt_started>(&one))
+          started.insert(start->key.task_id);
+        else if (started.count(std::get<attempt_ended>(one).key.task_id) == 0)
+          ++early;
+        else
+          ++ended;
+      }
+    }
+    std::mutex mutex;
+    std::set<std::string> started;
+    size_t ended = 0;
+    size_t early = 0;
+  };
+  const scratch_directory scratch;
+  launcher_client_options options;
+  options.state_dir = scratch.path();
+  options.launcher_binary = "/proc/self/exe";
+  options.launcher_arguments = {"--idle-grace-ms", "100"};
+  options.start_wait_ms = launcher_test::patience_ms;
+  order_keeper events;
+  launcher_client client(options);
+  REQUIRE(client.start_service(events));
+  std::deque<attempt_start> requests;
+  for (int i = 0; i < 100; ++i)
+    requests.push_back(wanted("task-" + std::to_string(i), "true"));
+  requests.push_back(wanted("stays", "while [ ! -e " + scratch.path() + "/go ]; do sleep 0.01; done"));
+  REQUIRE(client.hand_over({}, requests));
+  CHECK(requests.empty());
+  // A start without an end is told as well.
+  CHECK(test::wait_until([&] {
+    const std::lock_guard<std::mutex> lock(events.mutex);
+    return events.ended == 100 && events.started.count("stays") == 1;
+  }));
+  write_file(scratch.path() + "/go", "go");
+  CHECK(test::wait_until([&] {
+    const std::lock_guard<std::mutex> lock(events.mutex);
+    return events.ended == 101;
+  }));
+  CHECK(events.early == 0);
+  std::vector<attempt_key> outcomes;
+  for (const auto& id : events.started)
+    outcomes.push_back({id, 1});
+  REQUIRE(client.hand_over(outcomes, requests));
+  CHECK(client.known_attempts("default").empty());
+  const int pid = client.health().launcher_pid;
+  client.stop();
   CHECK(wait_gone(pid));
 }
 
