@@ -114,6 +114,7 @@ task_options queue_simulation::random_options() {
 void queue_simulation::start_queue(channel& of) {
   ++of.epoch;
   of.mailbox.clear();
+  of.untold.clear();
   of.batches.clear(); // their askers hear nothing: neither accepted nor refused
   of.actions.clear();
   of.checking = false;
@@ -159,6 +160,7 @@ void queue_simulation::kill_queue(channel& of) {
   of.core.reset();
   ++of.epoch;
   of.mailbox.clear();
+  of.untold.clear();
   of.waiting.clear();
   router_mailbox_.push_back([this, &of] {
     if (slots_)
@@ -172,6 +174,7 @@ void queue_simulation::kill_daemon() {
     of.core.reset();
     ++of.epoch;
     of.mailbox.clear();
+    of.untold.clear();
     of.waiting.clear();
     of.queued.clear();
     for (auto at = of.ended.begin(); at != of.ended.end();) // of these the client alone knew
@@ -332,6 +335,7 @@ void queue_simulation::check(channel& of) {
       of.core->store_checked(found);
       // The executor is asked in a message, and answers in another.
       of.mailbox.push_back([this, &of] {
+        tell_ends(of);
         of.mailbox.push_back([this, &of, told = known(of)] {
           of.checking = false;
           apply(of, of.core->check(told, now_));
@@ -435,7 +439,7 @@ bool queue_simulation::is_settled() const {
   if (!undecided_.empty() || !store_jobs_.empty() || !router_mailbox_.empty())
     return false;
   return std::all_of(channels_.begin(), channels_.end(), [](const channel& of) {
-    if (!of.core || !of.mailbox.empty() || !of.waiting.empty() || !of.queued.empty() ||
+    if (!of.core || !of.mailbox.empty() || !of.untold.empty() || !of.waiting.empty() || !of.queued.empty() ||
         !of.processes.empty() || !of.actions.empty())
       return false;
     const auto counts = of.core->counts();

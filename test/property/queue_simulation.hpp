@@ -119,6 +119,8 @@ private:
     /// Changes when the queue dies: what was meant for its predecessor is not delivered.
     uint64_t epoch = 0;
     std::deque<delivery> mailbox;
+    /// Ends that the launcher's client has seen and will tell of together.
+    std::vector<attempt_event> untold;
     int64_t workers = 1;
     /// The most slots ever granted: withdrawn ones stay occupied until their commands end.
     int64_t workers_peak = 1;
@@ -189,6 +191,8 @@ private:
   void run_store_job();
   void deliver(channel& of);
   void post(channel& of, std::function<queue_effects(queue_core&)> event);
+  void post_end(channel& of, const attempt_ended& end);
+  void tell_ends(channel& of);
   launcher_knowledge known(const channel& of) const;
   void end_process(channel& of);
   void end_attempt(channel& of, const attempt_key& key, outcome how);

@@ -283,10 +283,27 @@ void queue_simulation::work_store() {
 }
 
 void queue_simulation::post(channel& of, std::function<queue_effects(queue_core&)> event) {
+  tell_ends(of);
   of.mailbox.push_back([this, &of, event = std::move(event)] { apply(of, event(*of.core)); });
 }
 
+void queue_simulation::post_end(channel& of, const attempt_ended& end) {
+  of.untold.emplace_back(end);
+  if (in_step_ || one_in(2))
+    tell_ends(of);
+}
+
+void queue_simulation::tell_ends(channel& of) {
+  if (of.untold.empty())
+    return;
+  of.mailbox.push_back([this, &of, events = std::exchange(of.untold, {})] {
+    apply(of, of.core->attempts_progressed(events, now_));
+  });
+}
+
 void queue_simulation::deliver(channel& of) {
+  if (of.mailbox.empty())
+    tell_ends(of);
   if (!of.core || of.mailbox.empty())
     return;
   auto handle = std::move(of.mailbox.front());
@@ -297,8 +314,9 @@ void queue_simulation::deliver(channel& of) {
 void queue_simulation::drain_all() {
   const auto busy = [this] {
     return !store_jobs_.empty() || !router_mailbox_.empty() ||
-           std::any_of(channels_.begin(), channels_.end(),
-                       [](const channel& of) { return of.core && !of.mailbox.empty(); });
+           std::any_of(channels_.begin(), channels_.end(), [](const channel& of) {
+             return of.core && !(of.mailbox.empty() && of.untold.empty());
+           });
   };
   for (size_t i = 0; busy(); ++i) {
     demand(i < 100'000, "queues come to rest when nothing happens");
@@ -357,7 +375,7 @@ void queue_simulation::end_attempt(channel& of, const attempt_key& key, outcome 
   if (!of.core || chance(faults_.end_unheard))
     return;
   for (auto repeats = one_in(10) ? 2 : 1; repeats > 0; --repeats)
-    post(of, [this, end](queue_core& core) { return core.attempt_ended(end, now_); });
+    post_end(of, end);
 }
 
 void queue_simulation::end_unstarted(channel& of, const attempt_key& key, bool by_client) {
@@ -372,7 +390,7 @@ void queue_simulation::end_unstarted(channel& of, const attempt_key& key, bool b
       return;
   }
   if (of.core)
-    post(of, [this, end](queue_core& core) { return core.attempt_ended(end, now_); });
+    post_end(of, end);
 }
 
 void queue_simulation::kill_launcher() {
