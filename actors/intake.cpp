@@ -14,9 +14,6 @@ namespace {
 
 using intake_pointer = intake_actor::stateful_pointer<intake_state>;
 
-/// How long a channel's queue may take to commit one part of a batch of several channels.
-constexpr std::chrono::seconds part_timeout{60};
-
 /// A batch that goes to several channels, until all of them have answered.
 struct scattered_batch {
   caf::typed_response_promise<push_replies> promise;
@@ -84,7 +81,7 @@ void scatter(intake_pointer self, const std::shared_ptr<scattered_batch>& whole,
       if (--whole->parts_open == 0)
         whole->promise.deliver(std::move(whole->gathered));
     };
-    self->request(self->state.dependencies.router, part_timeout, std::move(part.batch))
+    self->request(self->state.dependencies.router, intake_part_timeout, std::move(part.batch))
         .then(
             [=, places = part.places](push_replies& answer) {
               for (size_t i = 0; i < places.size() && i < answer.replies.size(); ++i)

@@ -6,10 +6,15 @@
 #include "actors/probe.hpp"
 #include "services/ports/clock.hpp"
 
+#include <chrono>
 #include <memory>
 #include <string>
 
 namespace task_runner {
+
+/// How long a channel's queue may take to commit its part of a batch of several channels. Shorter than
+/// whoever asks the intake waits, so that a channel that is silent costs its own part of the batch alone.
+constexpr std::chrono::seconds intake_part_timeout{25};
 
 struct intake_dependencies {
   std::string channel_default;

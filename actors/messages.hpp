@@ -49,8 +49,10 @@ struct push_lines_reply {
   uint64_t refused = 0;
   /// A JSON array with an object for every line that is not blank, in their order.
   std::string results;
-  /// Set when nothing was taken and one answer does for all lines; `results` is empty then.
+  /// Set when one answer does for all lines; `results` is empty then.
   std::optional<error> failure;
+  /// Kept until the answer is written: it counts against the bound of those that are not.
+  std::shared_ptr<void> unsent = nullptr;
 };
 
 /// A submission's fate, from the store's thread.

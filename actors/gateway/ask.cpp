@@ -13,6 +13,12 @@ caf::behavior asker(caf::stateful_actor<asker_state>* self, std::shared_ptr<acto
   };
 }
 
+error no_reply(const caf::error& why) {
+  if (why == caf::sec::request_timeout)
+    return {error_code::timeout, "the daemon did not answer in time; look at /status"};
+  return {error_code::unavailable, "the daemon is stopping or restarting this part; try again soon"};
+}
+
 void actor_push_sink::push(std::vector<push_item> items, push_completion done) {
   const auto count = items.size();
   auto complete = std::make_shared<push_completion>(std::move(done));

@@ -39,25 +39,21 @@ inline std::vector<std::string_view> asker_message_kinds() {
 /// The behaviour of the asking actor.
 caf::behavior asker(caf::stateful_actor<asker_state>* self, std::shared_ptr<actor_probe> probe);
 
+/// Why a request has no reply: `timeout`, or `unavailable` where whoever had it is gone.
+error no_reply(const caf::error& why);
+
 /// Sends `request` to `target` and calls exactly one of the two callbacks, from the actor system: `on_reply`
 /// with the reply, or `on_error` with `timeout` or `unavailable`. Thread-safe, never blocks.
 template <class Reply, class Target, class Request>
 void ask(const caf::actor& via, const Target& target, Request request, std::chrono::milliseconds timeout,
          std::function<void(Reply&)> on_reply, std::function<void(error)> on_error) {
   auto payload = std::make_shared<Request>(std::move(request));
-  caf::anon_send(
-      via, ask_request{[=, fail = std::move(on_error),
-                        succeed = std::move(on_reply)](caf::event_based_actor* self) {
-        self->request(target, timeout, std::move(*payload))
-            .then([succeed](Reply& reply) { succeed(reply); },
-                  [fail](const caf::error& why) {
-                    if (why == caf::sec::request_timeout)
-                      fail({error_code::timeout, "the daemon did not answer in time; look at /status"});
-                    else
-                      fail({error_code::unavailable,
-                            "the daemon is stopping or restarting this part; try again soon"});
-                  });
-      }});
+  caf::anon_send(via, ask_request{[=, fail = std::move(on_error),
+                                   succeed = std::move(on_reply)](caf::event_based_actor* self) {
+                   self->request(target, timeout, std::move(*payload))
+                       .then([succeed](Reply& reply) { succeed(reply); },
+                             [fail](const caf::error& why) { fail(no_reply(why)); });
+                 }});
 }
 
 /// The way in for sources.

@@ -1,7 +1,10 @@
-// The batch actor's work: several slices of each open batch are on their way, so that the next are read
-// while the first are committed.
+// The batch actor's work: one slice of each open batch is on its way at a time. Only then is it known which
+// channels take nothing more, so that no line overtakes an earlier one of its channel.
 #include "actors/gateway/batch.hpp"
 
+#include "actors/gateway/ask.hpp"
+#include "actors/intake.hpp"
+#include "services/domain/undecided.hpp"
 #include "services/wire/push_json.hpp"
 
 #include <algorithm>
@@ -14,19 +17,20 @@ namespace {
 using batch_pointer = batch_actor::stateful_pointer<batch_state>;
 using open_batch_pointer = std::shared_ptr<open_batch>;
 
-/// Most lines, and about how many bytes of them, that are handed over together: a few milliseconds of work
-/// for each who handles them, and then others get their turn. Fewer would be many messages where the lines
-/// are for many channels.
+/// Most lines, blank ones too, and about how many bytes of them, that are read in one turn and handed over
+/// together: a few milliseconds of work for each who handles them, and then others get their turn. Fewer
+/// would be many messages where the lines are for many channels.
 constexpr size_t slice_lines_max = 1'024;
 constexpr size_t slice_bytes_max = 1'048'576;
-/// Slices of one batch on their way at once.
-constexpr size_t slices_max = 2;
 
 /// Batches that are worked on at once. Together they leave most of a queue's room for others.
 constexpr size_t open_max = 4;
 /// Batches that wait for their turn, and the bytes of their bodies; one more is refused with `overloaded`.
 constexpr size_t waiting_max = 64;
 constexpr uint64_t waiting_bytes_max = 67'108'864;
+/// No batch is begun while answers of more bytes than this have not been written: their clients do not read.
+/// It is refused with `overloaded`. What is open then may add to it: `open_max` answers of at most 20 MiB.
+constexpr uint64_t unsent_bytes_max = 67'108'864;
 
 /// No slice is begun later than this after the batch has come: what is left then is refused with
 /// `overloaded`, and may be sent again.
@@ -34,93 +38,156 @@ constexpr std::chrono::seconds patience{25};
 /// How long the intake may take for a slice.
 constexpr std::chrono::seconds slice_timeout{30};
 
+static_assert(intake_part_timeout < slice_timeout,
+              "a channel that is silent must not silence its neighbours");
+static_assert(patience + slice_timeout < batch_timeout,
+              "a batch must be answered before its client gives up");
+
 const error no_time{error_code::overloaded,
-                    "the daemon is too busy: there was no time left for this line; send it again"};
+                    "the daemon is too busy, and there was no time left; send it again"};
+
+constexpr const char* out_of_line =
+    "an earlier line of this channel was refused; send both again in their order";
 
 /// The actors' clock, which tests move by hand.
 bool is_out_of_time(batch_pointer self, const open_batch& one) {
   return self->clock().now() - one.arrived > patience;
 }
 
-void write_down(open_batch& one, const batch_slice& slice) {
-  size_t next = 0;
-  for (const auto& line : slice.lines) {
-    if (line.unreadable)
-      one.results.add_unreadable(line.number, *line.unreadable);
-    else
-      one.results.add(line.number, slice.replies[next++]);
+void refuse_line(batch_slice::line& line, error why, bool is_unreadable = false) {
+  line.refusal = std::move(why);
+  line.is_unreadable = is_unreadable;
+}
+
+/// Puts a line into the slice, and its item, if it can be read.
+void read_line(const json_line& from, const std::string& channel_default, batch_slice& slice) {
+  auto& line = slice.lines.emplace_back();
+  line.number = from.number;
+  if (from.text.size() > json_line_bytes_max) {
+    refuse_line(line,
+                {error_code::too_large, "the line has " + std::to_string(from.text.size()) +
+                                            " bytes; at most " + std::to_string(json_line_bytes_max) +
+                                            " are accepted. Put the data in a file."},
+                true);
+    return;
   }
+  auto item = decode_push_json(from.text);
+  if (!item) {
+    refuse_line(line, item.failure(), true);
+    return;
+  }
+  line.channel = item->channel.empty() ? channel_default : item->channel;
+  slice.items.push_back(std::move(*item));
 }
 
-/// The lines that there is no time for any more.
-void give_up_rest(open_batch& one) {
-  push_reply refused;
-  refused.failure = no_time;
-  while (const auto line = one.reader.next())
-    one.results.add(line->number, refused);
-  one.read_to_end = true;
-}
-
-/// Reads the next lines; those that can be read go into `items`.
-std::shared_ptr<batch_slice> read_slice(open_batch& one, std::vector<push_item>& items) {
+/// Reads the next lines. When there is no time for them any more, they are not looked into.
+std::shared_ptr<batch_slice> read_slice(open_batch& one, const std::string& channel_default, bool late) {
   auto slice = std::make_shared<batch_slice>();
-  slice->lines.reserve(slice_lines_max);
-  items.reserve(slice_lines_max);
   size_t bytes = 0;
-  while (slice->lines.size() < slice_lines_max && bytes < slice_bytes_max) {
+  for (size_t lines = 0; lines < slice_lines_max && bytes < slice_bytes_max; ++lines) {
     const auto line = one.reader.next();
     if (!line) {
       one.read_to_end = true;
       break;
     }
     bytes += line->text.size();
-    auto item = decode_push_json(line->text);
-    auto& added = slice->lines.emplace_back();
-    added.number = line->number;
-    if (item)
-      items.push_back(std::move(*item));
-    else
-      added.unreadable = item.failure();
+    if (line->is_blank())
+      continue;
+    if (late) {
+      auto& added = slice->lines.emplace_back();
+      added.number = line->number;
+      refuse_line(added, no_time);
+    } else {
+      read_line(*line, channel_default, *slice);
+    }
   }
   return slice;
 }
 
+/// Keeps back what would overtake a line that was refused for the moment.
+void keep_order(const open_batch& one, batch_slice& slice) {
+  if (one.closed_channels.empty())
+    return;
+  std::vector<push_item> kept;
+  size_t next = 0;
+  for (auto& line : slice.lines) {
+    if (line.refusal)
+      continue;
+    auto& item = slice.items[next++];
+    if (const auto closed = one.closed_channels.find(line.channel); closed != one.closed_channels.end())
+      refuse_line(line, {closed->second, out_of_line});
+    else
+      kept.push_back(std::move(item));
+  }
+  slice.items = std::move(kept);
+}
+
+/// `replies`: one for each line that was handed over, in their order.
+void write_down(open_batch& one, const batch_slice& slice, const std::vector<push_reply>& replies) {
+  size_t next = 0;
+  for (const auto& line : slice.lines) {
+    if (line.refusal) {
+      if (line.is_unreadable)
+        one.results.add_unreadable(line.number, *line.refusal);
+      else
+        one.results.add_refused(line.number, *line.refusal);
+      continue;
+    }
+    const auto& reply = replies[next++];
+    if (reply.failure && is_undecided(reply.failure->code))
+      one.closed_channels.try_emplace(line.channel, reply.failure->code);
+    one.results.add(line.number, reply);
+  }
+}
+
 void go_on(batch_pointer self, const open_batch_pointer& one);
 
-void take_replies(batch_pointer self, const open_batch_pointer& one, batch_slice& slice, size_t expected,
-                  std::vector<push_reply> replies) {
+handling note(batch_pointer self, batch_message kind) {
+  return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
+}
+
+/// Goes on after the others had their turn. It takes the way round through another actor, as CAF would hand
+/// this one a message of its own before anybody else may run.
+void take_turn(batch_pointer self, const open_batch_pointer& one) {
+  const auto step = [=] {
+    const auto guard = note(self, batch_message::turn);
+    go_on(self, one);
+  };
+  self->request(self->state.dependencies.asker, slice_timeout, ask_request{[](caf::event_based_actor*) {}})
+      .then(step, [step](const caf::error&) { step(); });
+}
+
+void take_replies(batch_pointer self, const open_batch_pointer& one, const batch_slice& slice,
+                  size_t expected, std::vector<push_reply> replies) {
   if (replies.size() != expected) {
     push_reply lost;
     lost.failure = error{error_code::internal, "defect: the intake did not answer for every line"};
     replies.resize(expected, lost);
   }
-  slice.replies = std::move(replies);
-  slice.answered = true;
+  write_down(*one, slice, replies);
   go_on(self, one);
 }
 
-void hand_over(batch_pointer self, const open_batch_pointer& one, const std::shared_ptr<batch_slice>& slice,
-               std::vector<push_item> items) {
-  const auto count = items.size();
-  const auto note = [self] {
-    return handling(*self->state.dependencies.probe, static_cast<size_t>(batch_message::decided),
-                    self->mailbox().size());
-  };
-  self->request(self->state.dependencies.intake, slice_timeout, push_batch{std::move(items)})
+void hand_over(batch_pointer self, const open_batch_pointer& one, const std::shared_ptr<batch_slice>& slice) {
+  const auto count = slice->items.size();
+  self->request(self->state.dependencies.intake, slice_timeout, push_batch{std::move(slice->items)})
       .then(
           [=](push_replies& answer) {
-            const auto guard = note();
+            const auto guard = note(self, batch_message::decided);
             take_replies(self, one, *slice, count, std::move(answer.replies));
           },
           [=](const caf::error& why) {
-            const auto guard = note();
+            const auto guard = note(self, batch_message::decided);
             push_reply undecided;
-            undecided.failure =
-                why == caf::sec::request_timeout
-                    ? error{error_code::timeout, "the daemon did not answer in time; look at /status"}
-                    : error{error_code::unavailable, "the daemon is stopping; try again soon"};
+            undecided.failure = no_reply(why);
             take_replies(self, one, *slice, count, std::vector<push_reply>(count, undecided));
           });
+}
+
+void refuse_batch(caf::typed_response_promise<push_lines_reply>& promise, std::string why) {
+  push_lines_reply refused;
+  refused.failure = error{error_code::overloaded, std::move(why)};
+  promise.deliver(std::move(refused));
 }
 
 void start_waiting(batch_pointer self) {
@@ -129,41 +196,47 @@ void start_waiting(batch_pointer self) {
     auto next = std::move(state.waiting.front());
     state.waiting.pop_front();
     state.waiting_bytes -= next->text->size();
+    const auto unsent = state.unsent_bytes->load();
     if (is_out_of_time(self, *next)) {
-      push_lines_reply refused;
-      refused.failure = error{error_code::overloaded,
-                              "the daemon is busy with other batches; nothing was taken, send it again"};
-      next->promise.deliver(std::move(refused));
-      continue;
+      refuse_batch(next->promise, "the daemon is busy with other batches; nothing was taken, send it again");
+    } else if (unsent > unsent_bytes_max) {
+      refuse_batch(next->promise, "answers to other batches, " + std::to_string(unsent) +
+                                      " bytes of them, are not read by their clients; nothing was taken, "
+                                      "send it again in a second");
+    } else {
+      state.open.push_back(next);
+      take_turn(self, next);
     }
-    state.open.push_back(next);
-    go_on(self, next);
   }
 }
 
-/// Writes down what is decided, and hands over what is next; answers when nothing is left.
-void go_on(batch_pointer self, const open_batch_pointer& one) {
-  while (!one->slices.empty() && one->slices.front()->answered) {
-    write_down(*one, *one->slices.front());
-    one->slices.pop_front();
-  }
-  const bool late = is_out_of_time(self, *one); // asked once, so that what is not handed over is given up
-  if (late && one->slices.empty() && !one->read_to_end)
-    give_up_rest(*one);
-  while (!late && !one->read_to_end && one->slices.size() < slices_max) {
-    std::vector<push_item> items;
-    auto slice = read_slice(*one, items);
-    if (slice->lines.empty())
-      break;
-    one->slices.push_back(slice);
-    hand_over(self, one, slice, std::move(items));
-  }
-  if (!one->read_to_end || !one->slices.empty())
-    return;
-  one->promise.deliver(one->results.take());
-  auto& open = self->state.open;
-  open.erase(std::remove(open.begin(), open.end(), one), open.end());
+void finish(batch_pointer self, const open_batch_pointer& one) {
+  auto& state = self->state;
+  auto reply = one->results.take();
+  const auto bytes = reply.results.size();
+  state.unsent_bytes->fetch_add(bytes);
+  reply.unsent =
+      std::shared_ptr<void>(nullptr, [total = state.unsent_bytes, bytes](void*) { total->fetch_sub(bytes); });
+  one->promise.deliver(std::move(reply));
+  state.open.erase(std::remove(state.open.begin(), state.open.end(), one), state.open.end());
   start_waiting(self);
+}
+
+/// Deals with the next slice, of which there may be none; answers when nothing is left.
+void go_on(batch_pointer self, const open_batch_pointer& one) {
+  if (!one->read_to_end) {
+    const auto slice = read_slice(*one, self->state.dependencies.channel_default, is_out_of_time(self, *one));
+    keep_order(*one, *slice);
+    if (!slice->items.empty()) {
+      hand_over(self, one, slice);
+      return;
+    }
+    write_down(*one, *slice, {});
+  }
+  if (one->read_to_end)
+    finish(self, one);
+  else
+    take_turn(self, one);
 }
 
 caf::result<push_lines_reply> take(batch_pointer self, push_lines& what) {
@@ -173,12 +246,9 @@ caf::result<push_lines_reply> take(batch_pointer self, push_lines& what) {
   const bool no_room = state.waiting.size() >= waiting_max ||
                        (!state.waiting.empty() && state.waiting_bytes + bytes > waiting_bytes_max);
   if (no_room) {
-    push_lines_reply refused;
-    refused.failure =
-        error{error_code::overloaded,
-              std::to_string(state.waiting.size()) + " batches of " + std::to_string(state.waiting_bytes) +
-                  " bytes wait already; nothing was taken, send it again in a second"};
-    promise.deliver(std::move(refused));
+    refuse_batch(promise, std::to_string(state.waiting.size()) + " batches of " +
+                              std::to_string(state.waiting_bytes) +
+                              " bytes wait already; nothing was taken, send it again in a second");
     return promise;
   }
   auto one = std::make_shared<open_batch>(promise, std::move(what), self->clock().now());
@@ -206,7 +276,7 @@ batch_state::~batch_state() {
 }
 
 std::vector<std::string_view> batch_message_kinds() {
-  return {"lines", "decided"};
+  return {"lines", "decided", "turn"};
 }
 
 batch_actor::behavior_type batch(batch_pointer self, batch_dependencies dependencies) {
@@ -214,8 +284,7 @@ batch_actor::behavior_type batch(batch_pointer self, batch_dependencies dependen
   self->link_to(self->state.dependencies.asker);
   return {
       [=](push_lines& what) -> caf::result<push_lines_reply> {
-        const handling guard(*self->state.dependencies.probe, static_cast<size_t>(batch_message::lines),
-                             self->mailbox().size());
+        const auto guard = note(self, batch_message::lines);
         return take(self, what);
       },
   };

@@ -9,8 +9,10 @@
 
 #include <caf/all.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,8 +21,12 @@
 
 namespace task_runner {
 
-/// Most lines of one batch; a larger one is refused as a whole with `too_large`, to be sent in parts.
+/// Most lines of one batch that are not blank; a larger one is refused as a whole with `too_large`, to be
+/// sent in parts.
 constexpr uint64_t batch_lines_max = 100'000;
+
+/// Most lines of one batch, blank ones too; the same happens beyond it.
+constexpr uint64_t batch_all_lines_max = 1'000'000;
 
 /// Longest wait for the answer to a batch. Shorter than that of the HTTP server (60 s); longer than the
 /// batch's own two waits together: to be read to its end, and for its last slice.
@@ -31,19 +37,22 @@ struct batch_dependencies {
   /// The asking actor: one ends with the other.
   caf::actor asker;
   std::shared_ptr<actor_probe> probe;
+  /// The channel of lines that name none.
+  std::string channel_default;
 };
 
-/// Lines that were handed to the intake together.
+/// Lines that are handed to the intake together.
 struct batch_slice {
   struct line {
     uint64_t number = 0;
-    /// Set when the line cannot be read; then it was not handed over.
-    std::optional<error> unreadable;
+    std::string channel;
+    /// Set when the line is not handed over: it cannot be read, or is refused here.
+    std::optional<error> refusal;
+    bool is_unreadable = false;
   };
   std::vector<line> lines;
-  /// Of the lines that were handed over, in their order.
-  std::vector<push_reply> replies;
-  bool answered = false;
+  /// Of the lines that are handed over, in their order.
+  std::vector<push_item> items;
 };
 
 /// One body, until all its lines are decided.
@@ -56,8 +65,9 @@ struct open_batch {
   json_line_reader reader;
   caf::actor_clock::time_point arrived;
   bool read_to_end = false;
-  /// In the order of their lines: answers are written down in that order, too.
-  std::deque<std::shared_ptr<batch_slice>> slices;
+  /// Channels of which a line was refused for the moment, with the code; their later lines must not overtake
+  /// it.
+  std::map<std::string, error_code> closed_channels;
   line_results results;
 };
 
@@ -70,9 +80,11 @@ struct batch_state {
   std::vector<std::shared_ptr<open_batch>> open;
   std::deque<std::shared_ptr<open_batch>> waiting;
   uint64_t waiting_bytes = 0;
+  /// Bytes of answers that are not written yet. The answers, which outlive the actor, take themselves off it.
+  std::shared_ptr<std::atomic<uint64_t>> unsent_bytes = std::make_shared<std::atomic<uint64_t>>(0);
 };
 
-enum class batch_message : size_t { lines, decided };
+enum class batch_message : size_t { lines, decided, turn };
 std::vector<std::string_view> batch_message_kinds();
 
 batch_actor::behavior_type batch(batch_actor::stateful_pointer<batch_state> self,

@@ -27,12 +27,16 @@ result<push_lines> decode_lines(const http_request& request) {
                  "the Content-Type is not that of a batch; send one JSON object per line as "
                  "application/x-ndjson, with curl: -H 'Content-Type: application/x-ndjson' "
                  "--data-binary @FILE"};
-  const auto count = count_json_lines(request.body);
-  if (count == 0)
+  const auto count = count_json_lines(request.body, batch_all_lines_max);
+  if (count.all > batch_all_lines_max)
+    return error{error_code::too_large,
+                 "the body has more than " + std::to_string(batch_all_lines_max) +
+                     " lines, blank ones counted; nothing was taken, send it in parts"};
+  if (count.not_blank == 0)
     return error{error_code::invalid_argument,
                  R"(the body holds no task; send one JSON object per line, such as {"task":"date"})"};
-  if (count > batch_lines_max)
-    return error{error_code::too_large, "the body has " + std::to_string(count) + " tasks, " +
+  if (count.not_blank > batch_lines_max)
+    return error{error_code::too_large, "the body has " + std::to_string(count.not_blank) + " tasks, " +
                                             std::to_string(batch_lines_max) +
                                             " are allowed at once; nothing was taken, send it in parts"};
   return push_lines{std::make_shared<const std::string>(request.body)};
@@ -65,9 +69,12 @@ void push_tasks(const gateway_pointer& shared, const http_request& request, cons
                                  ? std::string("ok")
                                  : std::to_string(reply.refused) + " of " + std::to_string(lines_told) +
                                        " tasks refused; the results say why";
-        responder.send_envelope(200, message, render_lines(std::move(reply)));
+        auto unsent = std::move(reply.unsent);
+        responder.send_envelope(200, message, render_lines(std::move(reply)), {}, {}, std::move(unsent));
       },
-      [responder](const error& why) { responder.fail(why); });
+      [responder](const error& why) {
+        responder.fail(why.code == error_code::timeout ? unanswered_batch() : why);
+      });
 }
 
 } // namespace

@@ -278,6 +278,7 @@ void http_connection::transmit(const http_answer& what, bool close) {
   } else {
     rest_ = body.substr(sent - text.size());
   }
+  rest_hold_ = what.hold;
   enter(phase::sending, monotonic_now_ms() + send_stall_max_ms);
   // Even when the worker itself is at it: it is the mailbox through which it learns that room is wanted.
   post();
@@ -316,6 +317,7 @@ bool http_connection::wants_room() const {
 /// All of the answer is with the kernel.
 void http_connection::finish_answer() {
   rest_ = {};
+  rest_hold_ = nullptr;
   rest_at_ = 0;
   if (close_after_rest_ || last_request_) {
     // Closing at once could reset the connection under unread input and take the answer with it.
@@ -355,6 +357,7 @@ void http_connection::taken_from_mailbox() {
 /// there.
 void http_connection::cut() {
   rest_ = {};
+  rest_hold_ = nullptr;
   input_ = {};
   input_at_ = 0;
   ::shutdown(descriptor_, SHUT_RDWR);
@@ -399,6 +402,7 @@ void http_connection::disconnected() {
   std::lock_guard<std::mutex> guard(mutex_);
   gone_ = true;
   rest_ = {};
+  rest_hold_ = nullptr;
   input_ = {};
   input_at_ = 0;
   deadline_ms_.store(never, std::memory_order_relaxed);

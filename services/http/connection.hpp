@@ -39,6 +39,9 @@ struct http_answer {
   std::string_view content_type;
   std::string_view body;
   const std::vector<http_header>& extra_headers;
+  /// Let go of when all of the answer is with the kernel, or nobody will get the rest any more: for whoever
+  /// counts what clients have not read. Letting go must not block.
+  std::shared_ptr<void> hold = nullptr;
 };
 
 /// Milliseconds on the monotonic clock, for deadlines.
@@ -154,6 +157,7 @@ private:
 
   std::string rest_;
   size_t rest_at_ = 0;
+  std::shared_ptr<void> rest_hold_;
   bool close_after_rest_ = false;
   uint64_t dropped_bytes_ = 0;
   std::string peer_address_;

@@ -54,15 +54,16 @@ bool http_responder::send(int status, std::string_view content_type, std::string
 }
 
 bool http_responder::send_envelope(int status_code, std::string_view message, std::string_view data_json,
-                                   std::string_view members_json,
-                                   std::vector<http_header> extra_headers) const {
+                                   std::string_view members_json, std::vector<http_header> extra_headers,
+                                   std::shared_ptr<void> hold) const {
   if (exchange_ == nullptr)
     return false;
   const bool legacy = exchange_->is_legacy();
   if (legacy && (status_code == 429 || status_code == 503))
     extra_headers.push_back({"Retry-After", std::to_string(retry_after_s)});
   return exchange_->answer({legacy ? 200 : status_code, envelope_content_type,
-                            make_envelope(status_code, message, data_json, members_json), extra_headers});
+                            make_envelope(status_code, message, data_json, members_json), extra_headers,
+                            std::move(hold)});
 }
 
 bool http_responder::fail(const error& failure, std::vector<http_header> extra_headers) const {

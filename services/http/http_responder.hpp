@@ -32,9 +32,11 @@ public:
             const std::vector<http_header>& extra_headers = {}) const;
 
   /// Sends the envelope (see make_envelope). On a path for which legacy-200 is set the HTTP status is 200,
-  /// whatever `status_code` says.
+  /// whatever `status_code` says. `hold` is let go of when all of it is with the kernel, or nobody will get
+  /// the rest any more, which must not block.
   bool send_envelope(int status_code, std::string_view message, std::string_view data_json = "null",
-                     std::string_view members_json = {}, std::vector<http_header> extra_headers = {}) const;
+                     std::string_view members_json = {}, std::vector<http_header> extra_headers = {},
+                     std::shared_ptr<void> hold = nullptr) const;
 
   /// Sends the envelope of an error, with the HTTP status of its code.
   bool fail(const error& failure, std::vector<http_header> extra_headers = {}) const;

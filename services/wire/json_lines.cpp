@@ -6,24 +6,31 @@
 
 namespace task_runner {
 
-std::optional<json_line> json_line_reader::next() noexcept {
-  while (!rest_.empty()) {
-    const auto end = rest_.find('\n');
-    const auto line = rest_.substr(0, end);
-    rest_.remove_prefix(std::min(line.size() + 1, rest_.size()));
-    ++number_;
-    if (line.find_first_not_of(" \t\r") != std::string_view::npos)
-      return json_line{number_, line};
-  }
-  return std::nullopt;
+bool json_line::is_blank() const noexcept {
+  return text.size() <= json_line_bytes_max && std::all_of(text.begin(), text.end(), [](char one) {
+           return one == ' ' || one == '\t' || one == '\r';
+         });
 }
 
-uint64_t count_json_lines(std::string_view text) noexcept {
+std::optional<json_line> json_line_reader::next() noexcept {
+  if (rest_.empty())
+    return std::nullopt;
+  const auto line = rest_.substr(0, rest_.find('\n'));
+  rest_.remove_prefix(std::min(line.size() + 1, rest_.size()));
+  return json_line{++number_, line};
+}
+
+json_line_counts count_json_lines(std::string_view text, uint64_t lines_max) noexcept {
   json_line_reader reader(text);
-  uint64_t count = 0;
-  while (reader.next())
-    ++count;
-  return count;
+  json_line_counts counts;
+  while (counts.all <= lines_max) {
+    const auto line = reader.next();
+    if (!line)
+      break;
+    ++counts.all;
+    counts.not_blank += line->is_blank() ? 0 : 1;
+  }
+  return counts;
 }
 
 } // namespace task_runner

@@ -8,23 +8,28 @@
 
 namespace task_runner {
 
-/// One line that is not blank.
+/// Longest line that is looked into, bytes. A longer one is for its reader to refuse, and never blank.
+constexpr size_t json_line_bytes_max = 1'048'576;
+
+/// One line.
 struct json_line {
-  /// Its place in the whole text, blank lines counted, from 1: as editors and error messages number lines.
+  /// Its place in the whole text, from 1: as editors and error messages number lines.
   uint64_t number = 0;
   /// Without the line feed; a carriage return before it stays, as JSON takes it for a space.
   std::string_view text;
+
+  /// Whether it is nothing but spaces, tabs and carriage returns, or empty.
+  bool is_blank() const noexcept;
 };
 
-/// Goes through the lines of a text. Lines end with a line feed, the last one with the text; lines of
-/// nothing but spaces, tabs and carriage returns are passed over. A plain value that refers to the text;
-/// not thread-safe.
+/// Goes through the lines of a text. Lines end with a line feed, the last one with the text. A plain value
+/// that refers to the text; not thread-safe.
 class json_line_reader {
 public:
   explicit json_line_reader(std::string_view text) noexcept
       : rest_(text) {}
 
-  /// The next line that is not blank; nothing at the end.
+  /// The next line, be it blank or not; nothing at the end.
   std::optional<json_line> next() noexcept;
 
 private:
@@ -32,7 +37,12 @@ private:
   uint64_t number_ = 0;
 };
 
-/// How many lines are not blank.
-uint64_t count_json_lines(std::string_view text) noexcept;
+struct json_line_counts {
+  uint64_t all = 0;
+  uint64_t not_blank = 0;
+};
+
+/// How many lines a text has. Where these are more than `lines_max`, the rest is not looked at.
+json_line_counts count_json_lines(std::string_view text, uint64_t lines_max) noexcept;
 
 } // namespace task_runner

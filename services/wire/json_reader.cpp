@@ -90,6 +90,9 @@ std::string_view describe(const json_scalar& value) noexcept {
 }
 
 result<void> read_json(std::string_view text, json_events& events) {
+  // The library takes a NUL byte for the end of its input, and what follows would be lost without a word.
+  if (text.find('\0') != std::string_view::npos)
+    return error{error_code::invalid_argument, "the JSON holds a NUL byte; remove it"};
   try {
     sax_adapter adapter(events);
     if (json::sax_parse(text.begin(), text.end(), &adapter))

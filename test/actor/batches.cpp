@@ -14,15 +14,44 @@ namespace {
 
 using answer_pointer = std::shared_ptr<std::optional<push_lines_reply>>;
 
+/// Decides at once: a task that is called like a code is refused with it, and one that is called "long" gets
+/// an id of ten million characters.
+intake_actor::behavior_type deciding_intake(intake_actor::pointer) {
+  return {
+      [](push_batch& batch) {
+        push_replies answer;
+        for (const auto& item : batch.items) {
+          auto& reply = answer.replies.emplace_back();
+          for (const auto code : {error_code::timeout, error_code::unavailable, error_code::queue_full,
+                                  error_code::overloaded, error_code::not_found})
+            if (item.name == to_string(code))
+              reply.failure = error{code, "as the test wants it"};
+          reply.accepted = !reply.failure;
+          reply.task_id = item.name;
+          if (item.name == "long")
+            reply.task_id.resize(10'000'000, 'x');
+        }
+        return answer;
+      },
+      [](const drain&) {},
+  };
+}
+
 /// The actors of the daemon with the batch actor beside them; the channels run nothing.
 struct batches {
-  batches()
-      : handle(actors.system->spawn(batch, batch_dependencies{actors.intake_handle, actors.via, probe})) {}
+  /// Without the daemon's own intake, `deciding_intake` decides.
+  explicit batches(bool own_intake = true)
+      : handle(actors.system->spawn(
+            batch,
+            batch_dependencies{own_intake ? actors.intake_handle : actors.system->spawn(deciding_intake),
+                               actors.via, probe, "default"})) {}
 
-  answer_pointer send(std::string text) {
+  answer_pointer send(std::string text) { return send_by(actors.via, std::move(text)); }
+
+  answer_pointer send_by(const caf::actor& via, std::string text) {
     auto slot = std::make_shared<std::optional<push_lines_reply>>();
     ask<push_lines_reply>(
-        actors.via, handle, push_lines{std::make_shared<const std::string>(std::move(text))}, batch_timeout,
+        via, handle, push_lines{std::make_shared<const std::string>(std::move(text))}, batch_timeout,
         [slot](push_lines_reply& reply) { *slot = std::move(reply); },
         [slot](const error& why) {
           slot->emplace();
@@ -34,7 +63,14 @@ struct batches {
 
   actor_fixture actors{{actor_fixture::make_channel("default", false, 0),
                         actor_fixture::make_channel("mail", false, 0),
-                        actor_fixture::make_channel("once", true, 0)}};
+                        actor_fixture::make_channel("once", true, 0), small_channel()}};
+  /// It holds 1,000 tasks.
+  static channel_record small_channel() {
+    auto record = actor_fixture::make_channel("small", false, 0);
+    record.tasks_max = 1'000;
+    return record;
+  }
+
   std::shared_ptr<actor_probe> probe = actors.probes.add("batch", "batch", batch_message_kinds());
   batch_actor handle;
 };
@@ -131,10 +167,29 @@ TEST_CASE("a channel's lines keep their order") {
   }
 }
 
-TEST_CASE("no more than two slices of a batch are on their way") {
+TEST_CASE("batches for one channel each keep the order of their lines") {
+  batches b;
+  std::vector<answer_pointer> answers;
+  for (int i = 0; i < 3; ++i)
+    answers.push_back(b.send(many_lines(3'000)));
+  b.actors.settle();
+  for (const auto& answer : answers) {
+    const auto results = results_of(answer);
+    REQUIRE(results.size() == 3'000);
+    uint64_t last = 0;
+    for (size_t i = 0; i < results.size(); ++i) {
+      const auto stored = b.actors.stored(results[i].at("task_id"));
+      CHECK(stored.name == "command " + std::to_string(i));
+      CHECK(stored.sequence > last);
+      last = stored.sequence;
+    }
+  }
+}
+
+TEST_CASE("one slice of a batch is on its way at a time") {
   batches b;
   const auto answer = b.send(many_lines(5'000));
-  CHECK(b.actors.writer.work() == 2);
+  CHECK(b.actors.writer.work() == 1);
   b.actors.settle();
   CHECK(results_of(answer).size() == 5'000);
   CHECK(b.actors.writer.commits.size() == 5);
@@ -192,10 +247,10 @@ TEST_CASE("what stands in many refused lines is told for the first of them") {
   b.actors.settle();
   const auto results = results_of(answer);
   CHECK(results[1].contains("message"));
-  CHECK_FALSE(results.back().contains("message"));
-  CHECK(results.back().at("code") == "invalid_argument");
-  CHECK(results.back().at("line") == 60'001);
-  CHECK((*answer)->results.size() < 10'000'000);
+  CHECK(results[1'000].contains("message"));
+  CHECK_FALSE(results[1'001].contains("message"));
+  CHECK(results.back() == json{{"line", 60'001}, {"result", false}, {"code", "invalid_argument"}});
+  CHECK((*answer)->results.size() < 4'000'000);
 }
 
 TEST_CASE("batches wait for their turn, and too many are refused") {
@@ -223,8 +278,8 @@ TEST_CASE("a batch that is not done in time is answered: what was not handed ove
   b.actors.settle();
   const auto results = results_of(answer);
   REQUIRE(results.size() == 5'000);
-  CHECK((*answer)->accepted == 2'048);
-  CHECK(results[2'048].at("code") == "overloaded");
+  CHECK((*answer)->accepted == 1'024);
+  CHECK(results[1'024].at("code") == "overloaded");
   CHECK(results.back().at("line") == 5'000);
   CHECK(failure_of(others.back()).code == error_code::overloaded); // it had waited for its turn
 }
@@ -234,6 +289,17 @@ TEST_CASE("a store that never answers does not keep a batch waiting") {
   const auto answer = b.send(many_lines(2));
   b.actors.wait(std::chrono::seconds(31));
   CHECK(failure_of(answer).code == error_code::timeout);
+}
+
+TEST_CASE("a channel that is silent costs a batch its own lines alone") {
+  batches b;
+  const auto answer = b.send(line("a", "mail") + line("b") + line("c", "none"));
+  b.actors.wait(std::chrono::seconds(26));
+  const auto results = results_of(answer);
+  CHECK(results[0].at("code") == "timeout");
+  CHECK(results[0].at("status_code") == 504);
+  CHECK(results[1].at("code") == "timeout");
+  CHECK(results[2].at("code") == "not_found");
 }
 
 TEST_CASE("without the intake a batch is refused, and without the batch actor the daemon ends") {
@@ -247,4 +313,157 @@ TEST_CASE("without the intake a batch is refused, and without the batch actor th
   caf::anon_send_exit(b.handle, caf::exit_reason::unhandled_exception);
   b.actors.settle();
   CHECK(b.actors.died == "gateway");
+}
+
+TEST_CASE("a batch actor that dies leaves nobody waiting") {
+  batches b;
+  const auto client =
+      b.actors.system->spawn(asker, b.actors.probes.add("client", "client", asker_message_kinds()));
+  std::vector<answer_pointer> answers;
+  for (int i = 0; i < 6; ++i) // four are open, two wait
+    answers.push_back(b.send_by(client, line("echo " + std::to_string(i))));
+  for (const auto& answer : answers)
+    CHECK_FALSE(answer->has_value());
+  caf::anon_send_exit(b.handle, caf::exit_reason::unhandled_exception);
+  b.actors.run_actors();
+  for (const auto& answer : answers)
+    CHECK(failure_of(answer).code == error_code::unavailable);
+  caf::anon_send_exit(client, caf::exit_reason::user_shutdown);
+  b.actors.settle();
+}
+
+TEST_CASE(
+    "a batch is one failure where its lines share a code, and never of lines that may have been taken") {
+  batches b(false);
+  const auto unavailable = failure_of(b.send(line("unavailable", "a") + line("unavailable", "b")));
+  CHECK(unavailable.code == error_code::unavailable);
+  CHECK(unavailable.message == "nothing of 2 lines was taken: as the test wants it");
+  CHECK(failure_of(b.send(line("queue_full"))).message == "as the test wants it");
+  const auto silent = failure_of(b.send(line("timeout", "a") + line("timeout", "b")));
+  CHECK(silent.code == error_code::timeout);
+  CHECK(silent.message.find("may have been taken") != std::string::npos);
+  CHECK(silent.message.find("id") != std::string::npos);
+  const auto codes = [&](const std::string& text) {
+    std::vector<std::string> found;
+    for (const auto& one : results_of(b.send(text)))
+      found.push_back(one.value("code", "accepted"));
+    return found;
+  };
+  using words = std::vector<std::string>;
+  CHECK(codes(line("timeout", "a") + line("fine", "b")) == words{"timeout", "accepted"});
+  CHECK(codes(line("timeout", "a") + line("unavailable", "b")) == words{"timeout", "unavailable"});
+  CHECK(codes(line("overloaded", "a") + line("timeout", "b")) == words{"overloaded", "timeout"});
+  CHECK(codes(line("queue_full", "a") + line("unavailable", "b")) == words{"queue_full", "unavailable"});
+  CHECK(codes("{bad\n" + line("timeout", "a")) == words{"invalid_argument", "timeout"});
+  CHECK(codes(line("queue_full", "a") + line("not_found", "b")) == words{"queue_full", "not_found"});
+}
+
+TEST_CASE("nothing of a channel overtakes a line that was refused for the moment") {
+  batches b(false);
+  const auto rest =
+      line("1", "mail") + line("2", "default") + R"({"task":"3"})" + "\n" + line("4", "biz") + line("5");
+  for (const std::string code : {"queue_full", "unavailable", "overloaded", "timeout"}) {
+    // The first slice ends with the fillers.
+    const auto answer = b.send(line(code, "mail") + "{\"task\":\"" + code + "\"}\n" +
+                               line("not_found", "biz") + many_lines(1'021, "other") + rest);
+    const auto results = results_of(answer);
+    REQUIRE(results.size() == 1'029);
+    CHECK((*answer)->accepted == 1'022);
+    for (const size_t i : {1'024, 1'025, 1'026, 1'028}) {
+      INFO(results[i].dump());
+      CHECK(results[i].at("code") == code);
+      CHECK(results[i].at("message").get<std::string>().find("an earlier line of this channel") == 0);
+    }
+    CHECK(results[1'027].at("result") == true);
+  }
+}
+
+TEST_CASE("a place that becomes free while a batch is taken goes to none of its later lines") {
+  batches b;
+  const auto first = b.send(many_lines(500, "small"));
+  b.actors.settle();
+  const std::string held = results_of(first)[0].at("task_id");
+  std::string text;
+  for (int i = 0; i < 700; ++i)
+    text += line(std::to_string(i), "small") + line(std::to_string(i));
+  const auto answer = b.send(text);
+  // Its commit follows that of the first slice, and comes before the second one is handed over.
+  const auto cancelled = b.actors.act(task_verb::cancel, held);
+  REQUIRE(cancelled->has_value());
+  REQUIRE_FALSE((*cancelled)->failure);
+  b.actors.settle();
+  const auto results = results_of(answer);
+  REQUIRE(results.size() == 1'400);
+  for (size_t i = 0; i < results.size(); ++i) {
+    INFO(results[i].dump());
+    const bool full = i % 2 == 0 && i >= 1'000;
+    CHECK(results[i].at("result") == !full);
+    if (full) {
+      CHECK(results[i].at("code") == "queue_full");
+      CHECK((results[i].at("message").get<std::string>().find("an earlier line") == 0) == (i >= 1'024));
+    }
+  }
+  CHECK(b.actors.status("small").counts.pending == 999); // the place is there
+}
+
+TEST_CASE("a drain between two slices refuses the rest") {
+  batches b;
+  const auto answer = b.send(many_lines(3'000));
+  caf::anon_send(b.actors.intake_handle, drain{});
+  b.actors.settle();
+  const auto results = results_of(answer);
+  REQUIRE(results.size() == 3'000);
+  CHECK((*answer)->accepted == 1'024);
+  CHECK((*answer)->refused == 1'976);
+  CHECK(results[1'024].at("code") == "draining");
+  CHECK(results.back().at("code") == "draining");
+}
+
+TEST_CASE("batches that wait have 64 MiB together") {
+  batches b;
+  auto large = line("large");
+  while (large.size() < 20'971'520)
+    large += std::string(1'000'000, ' ') + "\n";
+  std::vector<answer_pointer> answers;
+  for (int i = 0; i < 4; ++i)
+    answers.push_back(b.send(line("open")));
+  for (int i = 0; i < 3; ++i)
+    answers.push_back(b.send(large));
+  const auto refused = failure_of(b.send(large));
+  CHECK(refused.code == error_code::overloaded);
+  CHECK(refused.message.find("3 batches of") == 0);
+  answers.push_back(b.send(line("small enough")));
+  b.actors.settle();
+  for (const auto& answer : answers)
+    CHECK(results_of(answer).size() == 1);
+}
+
+TEST_CASE("no batch is begun while too much of what others were answered is not sent") {
+  batches b(false);
+  std::vector<answer_pointer> unsent;
+  for (int i = 0; i < 7; ++i) {
+    unsent.push_back(b.send(line("long")));
+    REQUIRE((*unsent.back())->accepted == 1);
+  }
+  const auto refused = failure_of(b.send(line("x")));
+  CHECK(refused.code == error_code::overloaded);
+  CHECK(refused.message.find("not read") != std::string::npos);
+  unsent.pop_back();
+  CHECK(results_of(b.send(line("x"))).size() == 1);
+}
+
+TEST_CASE("a long line is refused, and blank ones are passed over a few at a time") {
+  batches b;
+  const auto answer = b.send(line(std::string(1'048'577, 'x'), "mail") + std::string(1'048'577, ' ') + "\n" +
+                             std::string(5'000, '\n') + line("after", "mail"));
+  b.actors.settle();
+  const auto results = results_of(answer);
+  REQUIRE(results.size() == 3);
+  for (const size_t i : {0, 1}) {
+    CHECK(results[i].at("code") == "too_large");
+    CHECK(results[i].at("status_code") == 413);
+  }
+  CHECK(results[2].at("line") == 5'003);
+  CHECK(results[2].at("result") == true);
+  CHECK(b.probe->handled(static_cast<size_t>(batch_message::turn)) >= 6);
 }

@@ -159,6 +159,7 @@ TEST_CASE("what cannot be accepted is kept with the reason, counted, logged and 
       {R"({"task":"echo x","execute_at":"tomorrow"})", "execute_at"},
       {R"({"task":"echo x","id":"a/b"})", "id"},
       {"{\"task\":\"echo \\u0000\"}", "NUL"},
+      {std::string("{\"task\":\"a\"}\0{\"task\":\"b\"}", 25), "NUL"},
       {"", "JSON"},
   };
   for (const auto& message : messages)

@@ -57,6 +57,11 @@ TEST_CASE("a flat object is its members, lists are repeated members") {
   CHECK(read("").members.empty());
   CHECK(read(" \n").members.empty());
   CHECK(read("{}").members.empty());
+  for (const std::string& text : {std::string("{\"a\":1}\0{\"b\":1}", 15), std::string(1, '\0')}) {
+    const auto refused = read_flat_object(text, false);
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.failure().message, Contains("NUL"));
+  }
   for (const std::string text : {"[]", "5", "null", "\"x\"", "{", "{\"a\":1}x", "\xff"})
     CHECK_FALSE(read_flat_object(text, false));
 }

@@ -15,13 +15,20 @@ namespace {
 
 using numbered = std::vector<std::pair<uint64_t, std::string>>;
 
+/// Those that are not blank.
 numbered lines(std::string_view text) {
   numbered found;
+  uint64_t all = 0;
   json_line_reader reader(text);
-  while (const auto line = reader.next())
-    found.emplace_back(line->number, std::string(line->text));
+  while (const auto line = reader.next()) {
+    CHECK(line->number == ++all);
+    if (!line->is_blank())
+      found.emplace_back(line->number, std::string(line->text));
+  }
   CHECK_FALSE(reader.next());
-  CHECK(count_json_lines(text) == found.size());
+  const auto counts = count_json_lines(text, all);
+  CHECK(counts.all == all);
+  CHECK(counts.not_blank == found.size());
   return found;
 }
 
@@ -66,4 +73,22 @@ TEST_CASE("any text comes apart into its lines") {
     }
     CHECK(lines(text) == expected);
   }
+}
+
+TEST_CASE("counting ends soon after its bound") {
+  const std::string text = "a\nb\n\nc\n";
+  const std::vector<uint64_t> not_blank{1, 2, 2, 3};
+  for (uint64_t lines_max = 0; lines_max < not_blank.size(); ++lines_max) {
+    const auto counts = count_json_lines(text, lines_max);
+    CHECK(counts.all == lines_max + 1);
+    CHECK(counts.not_blank == not_blank[lines_max]);
+  }
+  CHECK(count_json_lines(text, 4).all == 4);
+  CHECK(count_json_lines(text, UINT64_MAX).not_blank == 3);
+}
+
+TEST_CASE("a line that is too long to be looked into is not blank") {
+  const std::string longest(json_line_bytes_max, ' ');
+  CHECK(lines(longest).empty());
+  CHECK(lines(longest + " ").size() == 1);
 }

@@ -242,6 +242,16 @@ TEST_CASE("the name made of a long argv fits a name and ends on a whole characte
   CHECK(check_push(item));
 }
 
+TEST_CASE("a NUL byte is no end of the text, and nothing that stands after it is lost") {
+  const std::string task = R"({"task":"a"})";
+  const std::string nul(1, '\0');
+  for (const auto& text : {task + nul + task, task + nul, nul + task, nul, R"({"task":"a)" + nul + "\"}"}) {
+    const auto why = refused(text);
+    CHECK(why.code == error_code::invalid_argument);
+    CHECK(why.message.find("NUL") != std::string::npos);
+  }
+}
+
 TEST_CASE("random bytes never break the decoder") {
   const auto seed = GENERATE(take(4, random(1, 1'000'000'000)));
   CAPTURE(seed);
