@@ -5,6 +5,7 @@
 #include "actors/gateway/batch.hpp"
 #include "actors/intake.hpp"
 #include "actors/router.hpp"
+#include "actors/scheduler.hpp"
 #include "services/launcher/output_file.hpp"
 #include "services/observability/log.hpp"
 #include "services/os/processor_load.hpp"
@@ -24,9 +25,6 @@ namespace task_runner {
 
 namespace {
 
-/// Threads that run actors. They never block; a second one would mostly wait for the lock of the one queue
-/// that CAF has for all of them (more than five futex calls a task, measured).
-constexpr size_t actor_threads = 1;
 /// Threads that serve HTTP.
 constexpr uint32_t http_threads = 2;
 /// All threads of the daemon but its first one: the store's, the launcher client's, the listener's and those
@@ -321,9 +319,7 @@ result<void> daemon_process::start_launcher() {
 }
 
 void daemon_process::start_actors() {
-  // Work stealing, the default, burns CPU while idle; sharing waits on a condition.
-  actor_config_.set("scheduler.policy", caf::atom("sharing"));
-  actor_config_.set("scheduler.max-threads", actor_threads);
+  configure_scheduler(actor_config_);
   stops_.guard("actors", [this] { actors_ = std::make_unique<caf::actor_system>(actor_config_); });
   stops_.push("actors", [this] { stop_actors(); });
   router_dependencies router_parts;
@@ -357,7 +353,8 @@ void daemon_process::start_actors() {
   gateway_->via = actors_->spawn(asker, probes_.add("gateway", "gateway", asker_message_kinds()));
   gateway_->batch =
       actors_->spawn(batch, batch_dependencies{gateway_->intake, gateway_->via,
-                                               probes_.add("batch", "batch", batch_message_kinds())});
+                                               probes_.add("batch", "batch", batch_message_kinds()),
+                                               values_.channel_default});
   supervisor_dependencies watched;
   watched.intake = gateway_->intake;
   watched.router = gateway_->router;

@@ -74,11 +74,13 @@ def measure(run):
     return measured, failures
 
 
-def add_ratios(measured):
+def add_ratios(measured, failures):
     """Each benchmark's median as a multiple of its calibration's, and how much of that is chance."""
     for name, row in measured.items():
         if "against" not in row:
             continue
+        if row["against"] in failures:
+            raise Unusable(f"{name} is held against {row['against']}, which failed: {failures[row['against']]}")
         calibration = measured.get(row["against"])
         if calibration is None or calibration["median_ns"] <= 0:
             raise Unusable(f"{name} is held against {row['against']}, which has not been measured in this run")
@@ -119,8 +121,9 @@ def rounded(value):
 def update(run, path):
     measured, failures = measure(run)
     if failures:
-        raise Unusable("no baseline is written, because these failed: " + ", ".join(sorted(failures)))
-    add_ratios(measured)
+        reasons = (f"{name} ({why})" for name, why in sorted(failures.items()))
+        raise Unusable("no baseline is written, because these failed: " + ", ".join(reasons))
+    add_ratios(measured, failures)
     repetitions = min(row.get("repetitions", 1) for row in run["benchmarks"] if row.get("run_type") != "aggregate")
     rows = {}
     for name, row in sorted(measured.items()):
@@ -152,7 +155,7 @@ def print_table(rows, heads):
 
 def compare(run, baseline, fail_above, part):
     measured, failures = measure(run)
-    add_ratios(measured)
+    add_ratios(measured, failures)
     stored = baseline["benchmarks"]
     rows = []
     slower = []
@@ -191,9 +194,9 @@ def check(run, baseline):
         wrong.append(f"{name} stands in the baseline and did not run")
     for name in sorted((set(measured) | set(failures)) - set(baseline["benchmarks"])):
         wrong.append(f"{name} has no baseline; run scripts/bench/micro.sh --update")
-    add_ratios(measured)
     for line in wrong:
         print(line)
+    add_ratios(measured, failures)
     if not wrong:
         print(f"{len(measured)} benchmarks ran")
     return 1 if wrong else 0

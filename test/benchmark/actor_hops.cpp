@@ -3,6 +3,7 @@
 #include "actors/gateway/ask.hpp"
 #include "actors/intake.hpp"
 #include "actors/router.hpp"
+#include "actors/scheduler.hpp"
 #include "actors/supervisor.hpp"
 #include "services/store/group_commit.hpp"
 #include "services/store/memory_store.hpp"
@@ -10,18 +11,14 @@
 
 #include <caf/all.hpp>
 
+#include <deque>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace task_runner::benchmarks {
 
 namespace {
-
-/// As actors/daemon.cpp has it.
-void configure_scheduler(caf::actor_system_config& config) {
-  config.set("scheduler.policy", caf::atom("sharing"));
-  config.set("scheduler.max-threads", size_t{2});
-}
 
 // -- bare requests ----------------------------------------------------------------
 
@@ -84,18 +81,24 @@ public:
       : events_(events) {}
 
   result<void> start(attempt_start request) override {
-    attempt_started started;
-    started.key = request.key;
-    started.channel = request.channel;
-    started.pid = 1;
-    started.started_at_ms = some_moment_ms;
-    events_.on_started(started);
-    attempt_ended ended;
-    ended.key = std::move(request.key);
-    ended.channel = std::move(request.channel);
-    ended.started_at_ms = some_moment_ms;
-    ended.ended_at_ms = some_moment_ms;
-    events_.on_ended(ended);
+    std::vector<attempt_event> events;
+    run(std::move(request), events);
+    events_.on_events(std::move(events));
+    return {};
+  }
+  /// As the launcher's client does it: what comes together is told of together.
+  result<void> hand_over(const std::vector<attempt_key>& outcomes,
+                         std::deque<attempt_start>& requests) override {
+    for (const auto& key : outcomes)
+      settled(key);
+    if (requests.empty())
+      return {};
+    std::vector<attempt_event> events;
+    events.reserve(requests.size() * 2);
+    for (auto& request : requests)
+      run(std::move(request), events);
+    requests.clear();
+    events_.on_events(std::move(events));
     return {};
   }
   result<void> signal(const attempt_key&, int) override { return gone(); }
@@ -107,6 +110,20 @@ public:
   arrivals& settled_count() { return settled_; }
 
 private:
+  static void run(attempt_start request, std::vector<attempt_event>& events) {
+    attempt_started started;
+    started.key = request.key;
+    started.channel = request.channel;
+    started.pid = 1;
+    started.started_at_ms = some_moment_ms;
+    events.emplace_back(std::move(started));
+    attempt_ended ended;
+    ended.key = std::move(request.key);
+    ended.channel = std::move(request.channel);
+    ended.started_at_ms = some_moment_ms;
+    ended.ended_at_ms = some_moment_ms;
+    events.emplace_back(std::move(ended));
+  }
   static error gone() { return {error_code::not_found, "no such attempt runs"}; }
 
   process_events& events_;

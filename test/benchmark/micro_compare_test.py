@@ -164,7 +164,16 @@ class MicroCompare(unittest.TestCase):
             code, output = self.call(verb[0], run, *verb[1:])
             self.assertEqual(code, 1)
             self.assertIn("queue/b failed: the disk is full", output)
-        self.assertEqual(self.call("update", run)[0], 2)
+        code, output = self.call("update", run)
+        self.assertEqual(code, 2)
+        self.assertIn("queue/b (the disk is full)", output)
+
+    def test_a_failed_calibration_says_why(self):
+        run = made_up_run({"queue/a": BASE["queue/a"]}, errors={CPU: "no processor is left"})
+        for verb in ("check", "compare"):
+            code, output = self.call(verb, run)
+            self.assertEqual(code, 2)
+            self.assertIn("queue/a is held against calibration/cpu, which failed: no processor is left", output)
 
     def test_unusable_input_is_refused(self):
         code, output = self.call("compare", made_up_run(BASE, {"queue/a": ""}))

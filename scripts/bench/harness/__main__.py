@@ -10,7 +10,9 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,16 +22,28 @@ from .figures import measurement
 from .processes import bench_error
 
 ROOT = Path(__file__).resolve().parents[3]
-MEASUREMENTS: dict[str, Callable[[bench], measurement]] = {
-    "end-to-end": end_to_end.measure,
-    "push-32": push.measure_32,
-    "push-1": push.measure_1,
-    "batch": push.measure_batch,
-    "redis-drain": redis_drain.measure,
-    "latency": latency.measure,
-    "flat": flat.measure,
-    "wide": wide_idle.measure_wide,
-    "idle": wide_idle.measure_idle,
+RESULTS = ROOT / "build" / "bench"
+
+
+@dataclass(frozen=True)
+class kind:
+    """A measurement that can be asked for."""
+
+    measure: Callable[[bench], measurement]
+    programs: tuple[str, ...] = ()
+    """Those of bench.BUILD that it runs."""
+
+
+MEASUREMENTS: dict[str, kind] = {
+    "end-to-end": kind(end_to_end.measure, ("spawn_limit", "load_http")),
+    "push-32": kind(push.measure_32, ("noop_http", "load_http")),
+    "push-1": kind(push.measure_1, ("sqlite_limit", "load_http")),
+    "batch": kind(push.measure_batch, ("sqlite_limit", "load_http")),
+    "redis-drain": kind(redis_drain.measure),
+    "latency": kind(latency.measure, ("sqlite_limit", "paced_spawn", "stamp")),
+    "flat": kind(flat.measure, ("load_http",)),
+    "wide": kind(wide_idle.measure_wide),
+    "idle": kind(wide_idle.measure_idle),
 }
 READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
 
@@ -47,7 +61,6 @@ def read_arguments() -> argparse.Namespace:
         "--rounds",
         metavar="N",
         type=int,
-        default=0,
         help="measure everything N times instead of 5 to 10 times",
     )
     parser.add_argument("--only", metavar="NAME,...", help="only these of: " + ", ".join(MEASUREMENTS))
@@ -55,8 +68,8 @@ def read_arguments() -> argparse.Namespace:
         "--out",
         metavar="DIR",
         type=Path,
-        default=ROOT / "build" / "bench",
-        help="where results.json, results.md and results.svg go (build/bench)",
+        help="where results.json, results.md and results.svg go (build/bench; with --quick build/bench/quick, "
+        "with --only build/bench/part)",
     )
     parser.add_argument(
         "--dir",
@@ -83,10 +96,16 @@ def read_arguments() -> argparse.Namespace:
         parser.error(f"there is no program {given.binary}; run scripts/build.sh first")
     if not given.dir.is_dir():
         parser.error(f"there is no directory {given.dir}")
-    if given.rounds < 0:
+    if given.rounds is not None and given.rounds < 1:
         parser.error("--rounds is a number of rounds, at least 1")
-    if given.update_readme and (given.quick or given.only or given.rounds):
-        parser.error("--update-readme needs a full run: without --quick, --only and --rounds")
+    if given.out is None:
+        # What a full run has found shall not be lost to a short one.
+        given.out = RESULTS / "quick" if given.quick else RESULTS / "part" if given.only else RESULTS
+    if given.update_readme:
+        if given.quick or given.only or given.rounds:
+            parser.error("--update-readme needs a full run: without --quick, --only and --rounds")
+        for problem in filter(None, map(report.marks_of, READMES.values())):
+            parser.error(problem)
     return given
 
 
@@ -96,9 +115,13 @@ def measure_all(shared: bench, names: list[str]) -> list[measurement]:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
         began = time.monotonic()
         try:
-            one = MEASUREMENTS[name](shared)
-        except (bench_error, OSError) as error:
-            one = measurement(name, failure=str(error))
+            one = MEASUREMENTS[name].measure(shared)
+        except Exception as error:
+            # A mistake in the harness costs this measurement, not what was measured before it.
+            if not isinstance(error, (bench_error, OSError)):
+                traceback.print_exc()
+            said = str(error) if isinstance(error, bench_error) else f"{type(error).__name__}: {error}"
+            one = measurement(name, failure=said)
             # What it has left running shall not disturb the next one.
             shared.processes.close()
         found.append(one)
@@ -136,7 +159,7 @@ def main() -> int:
         quick=given.quick,
         long=given.long,
         install_peers=given.install_peers,
-        rounds=given.rounds,
+        rounds=given.rounds or 0,
     )
     try:
         about = machine.describe(shared.place, shared.binary)
@@ -145,9 +168,11 @@ def main() -> int:
                 f"run.sh: the machine is busy (load {about['load_before'][0]:.2f}); ratios will scatter",
                 file=sys.stderr,
             )
-        shared.build_programs()
+        shared.build_programs(program for name in given.names for program in MEASUREMENTS[name].programs)
         found = measure_all(shared, given.names)
-    except bench_error as error:
+        for one in found:
+            about["versions"].update(one.versions)
+    except (bench_error, OSError) as error:
         print(f"run.sh: {error}", file=sys.stderr)
         return 1
     finally:

@@ -5,16 +5,16 @@ One object of it lives for the whole run; closing it ends every process and remo
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import bench_error, process_owner, wait_for
+from .processes import bench_error, called_with, children, kill, process_owner, wait_for
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
 STRICT = ["-O2", "-Wall", "-Wextra"]
@@ -52,7 +52,6 @@ class bench:
         self.rounds_asked = rounds
         self.place = Path(tempfile.mkdtemp(prefix="tr-bench.", dir=directory))
         self.processes = process_owner()
-        self.launchers: list[int] = []
         self.numbers = 0
 
     def amount(self, full: int, quick: int) -> int:
@@ -70,14 +69,15 @@ class bench:
         path.mkdir()
         return path
 
-    def build_programs(self) -> None:
+    def build_programs(self, names: Iterable[str]) -> None:
+        """Compiles those of the small programs; to be called before anything is measured."""
         (self.place / "bin").mkdir()
-        for name, command in BUILD.items():
-            self.processes.run(
-                [*command[:1], "-o", str(self.place / "bin" / name), *command[1:]], cwd=PROGRAMS
-            )
+        for name in sorted(set(names)):
+            compiler, *words = BUILD[name]
+            self.processes.run([compiler, "-o", self.program(name), *words], cwd=PROGRAMS)
 
     def program(self, name: str) -> str:
+        """Where that program lies, once it is built."""
         return str(self.place / "bin" / name)
 
     def spawn_limit(
@@ -164,8 +164,7 @@ class bench:
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
         self.processes.close()
-        for pid in self.launchers:
-            self.wait_for_launcher(pid)
+        self.wait_for_launchers()
         for _ in range(5):
             shutil.rmtree(self.place, ignore_errors=True)
             if not self.place.exists():
@@ -173,16 +172,21 @@ class bench:
             time.sleep(0.2)
         print(f"run.sh: {self.place} could not be removed", file=sys.stderr)
 
-    def wait_for_launcher(self, pid: int) -> None:
-        """A launcher leaves by itself a few seconds after its daemon; one that does not is killed."""
+    def wait_for_launchers(self) -> None:
+        """A launcher leaves by itself a few seconds after its daemon; one that does not is killed.
 
-        def gone() -> bool:
-            try:
-                return str(self.place).encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
-            except OSError:
-                return True
+        They are told by this run's directory in their command lines, so that one is found whose daemon never
+        said that it was ready.
+        """
+
+        def launchers() -> list[int]:
+            return called_with("--launcher", str(self.place))
 
         try:
-            wait_for(gone, 20, "the launcher has left")
+            wait_for(lambda: not launchers(), 20, "the launchers have left")
         except bench_error:
-            os.kill(pid, signal.SIGKILL)
+            for pid in launchers():
+                commands = children(pid)
+                kill(pid)
+                for command in commands:
+                    kill(command)

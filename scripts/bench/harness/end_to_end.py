@@ -5,28 +5,33 @@ rounds.
 """
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from .bench import bench
 from .figures import against, interleave, measurement, median
-from .peers import peer, present_peers
-from .processes import bench_error
-from .servers import task_runner
+from .peers import FAILURES, peer, present_peers
+from .servers import PLAIN_CHANNEL, task_runner
 
 WORKERS = (5, 16)
 HTTP_CONNECTIONS = 8
 
 
 def through(
-    daemon: task_runner, feed: Callable[[int], None], count: int, costs: list[dict[str, float]]
+    daemon: task_runner,
+    feed: Callable[[int], None],
+    count: int,
+    costs: list[dict[str, float]],
+    channel: str = "default",
 ) -> float:
-    """Feeds so many tasks and waits for the last one's end: tasks per second."""
-    before = daemon.ended()
+    """Feeds a channel so many tasks and waits for the last one's end: tasks per second."""
+    before = daemon.ended(channel)
     meter = daemon.meter()
     began = time.monotonic()
     feed(count)
-    daemon.wait_until_ended(before + count)
+    daemon.wait_until_ended(before + count, name=channel)
     seconds = time.monotonic() - began
     costs.append(meter.per_task_us(count))
     return count / seconds
@@ -42,7 +47,7 @@ def measure(shared: bench) -> measurement:
     rounds = shared.rounds(5)
     count = shared.amount(5000, 600)
     found = measurement("end-to-end")
-    daemons = {workers: task_runner(shared, f"workers-{workers}", workers) for workers in WORKERS}
+    daemons: dict[int, task_runner] = {}
     peers, missing = present_peers(shared)
     contestants: dict[str, Callable[[], float]] = {}
     costs: dict[str, list[dict[str, float]]] = {}
@@ -50,7 +55,7 @@ def measure(shared: bench) -> measurement:
 
     def add_daemon(name: str, daemon: task_runner, feed: Callable[[int], None]) -> None:
         kept = costs[name] = []
-        contestants[name] = lambda: through(daemon, feed, count, kept)
+        contestants[name] = lambda: through(daemon, feed, count, kept, PLAIN_CHANNEL)
 
     def add_limit(name: str, workers: int, spawners: int = 1) -> None:
         kept = costs[name] = []
@@ -61,42 +66,56 @@ def measure(shared: bench) -> measurement:
             # What fails a peer does not fail the measurement: the report says so instead.
             try:
                 return 0.0 if one.name in broken else one.measure(shared.amount(one.count, one.count_quick))
-            except bench_error as error:
+            except FAILURES as error:
                 broken[one.name] = str(error)
                 return 0.0
 
         contestants[one.name] = run
 
+    def stop_peer(one: peer) -> None:
+        try:
+            one.stop()
+        except FAILURES as error:
+            print(f"run.sh: {one.title} did not stop as it should: {error}", file=sys.stderr)
+
     def http_feed(daemon: task_runner) -> Callable[[int], None]:
         def feed(tasks: int) -> None:
-            shared.load_push(daemon.port, daemon.numbers(tasks), connections=HTTP_CONNECTIONS, requests=tasks)
+            shared.load(
+                daemon.port,
+                "/push",
+                "application/x-www-form-urlencoded",
+                f"task=/bin/true&channel={PLAIN_CHANNEL}",
+                0,
+                connections=HTTP_CONNECTIONS,
+                requests=tasks,
+            )
 
         return feed
 
-    for workers, daemon in daemons.items():
-        add_limit(f"limit-{workers}", workers)
-        add_daemon(f"redis-{workers}", daemon, daemon.feed_redis)
-        add_daemon(f"http-{workers}", daemon, http_feed(daemon))
-        add_limit(f"two-{workers}", workers, 2)
-    # Peers are measured a while later in each round, so they have a limit of their own.
-    if peers:
-        add_limit("limit-peers", peer.workers)
-    try:
+    # Whatever one of them raises when it is ended, the others are ended too.
+    with ExitStack() as ends:
+        for workers in WORKERS:
+            daemon = daemons[workers] = task_runner(shared, f"workers-{workers}", workers)
+            ends.callback(daemon.stop)
+            add_limit(f"limit-{workers}", workers)
+            add_daemon(f"redis-{workers}", daemon, daemon.feed_redis_plain)
+            add_daemon(f"http-{workers}", daemon, http_feed(daemon))
+            add_limit(f"two-{workers}", workers, 2)
+        # Peers are measured a while later in each round, so they have a limit of their own.
+        if peers:
+            add_limit("limit-peers", peer.workers)
         for one in peers:
             add_peer(one)
+            ends.callback(stop_peer, one)
             try:
                 one.start()
-            except bench_error as error:
+            except FAILURES as error:
                 broken[one.name] = str(error)
         # The first commands of a daemon pay for what later ones find.
-        for workers, daemon in daemons.items():
-            through(daemon, daemon.feed_redis, shared.amount(500, 100), [])
-        figures = interleave(rounds, contestants)
-    finally:
-        for one in peers:
-            one.stop()
         for daemon in daemons.values():
-            daemon.stop()
+            daemon.add_plain_channel()
+            through(daemon, daemon.feed_redis_plain, shared.amount(500, 100), [], PLAIN_CHANNEL)
+        figures = interleave(rounds, contestants)
 
     for workers in WORKERS:
         limit = figures[f"limit-{workers}"]
@@ -140,6 +159,7 @@ def measure(shared: bench) -> measurement:
                 figures["limit-peers"],
             )
         )
+        found.versions.update(one.versions)
         if one.remark:
             found.notes.append(f"{one.title}: {one.remark}")
     if missing:

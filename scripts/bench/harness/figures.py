@@ -7,6 +7,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+FIGURE = TypeVar("FIGURE")
 
 
 def median(values: Sequence[float]) -> float:
@@ -24,12 +27,17 @@ def ratios(values: Sequence[float], limits: Sequence[float]) -> list[float]:
     return [value / limit for value, limit in zip(values, limits, strict=True)]
 
 
-def interleave(rounds: int, contestants: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Runs all contestants in turn, A B C A B C, and gives each one's figures in the order of the rounds."""
-    figures: dict[str, list[float]] = {name: [] for name in contestants}
+def interleave(rounds: int, contestants: dict[str, Callable[[], FIGURE]]) -> dict[str, list[FIGURE]]:
+    """Runs all contestants in turn and gives each one's figures in the order of the rounds.
+
+    Every second round goes backwards, A B C C B A: nobody always follows the same one.
+    """
+    figures: dict[str, list[FIGURE]] = {name: [] for name in contestants}
+    order = list(contestants.items())
     for _ in range(rounds):
-        for name, run in contestants.items():
+        for name, run in order:
             figures[name].append(run())
+        order.reverse()
     return figures
 
 
@@ -51,6 +59,10 @@ class line:
     """Key in goals.GOALS; empty: a figure for information."""
     costs: dict[str, float] = field(default_factory=dict)
     """Where the time went, for instance CPU microseconds per task of each process."""
+    name_zh: str = ""
+    """The name in Chinese, of a line without a goal; otherwise the goal has it."""
+    shortfall: str = ""
+    """Why the goal counts as missed whatever the figure; empty: the figure decides."""
 
 
 @dataclass
@@ -62,6 +74,8 @@ class measurement:
     notes: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     """Peers without a line: not installed, or failed."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of peers, as far as only the peers themselves can tell."""
     failure: str = ""
     """Why it could not be made; empty when it could."""
 
@@ -74,6 +88,9 @@ def against(
     limit_values: list[float],
     goal: str = "",
     costs: dict[str, float] | None = None,
+    name_zh: str = "",
 ) -> line:
-    """A line whose goal speaks of the ratio to its limit."""
-    return line(name, unit, values, limit, limit_values, ratios(values, limit_values), goal, costs or {})
+    """A line whose figure is the ratio to its limit."""
+    return line(
+        name, unit, values, limit, limit_values, ratios(values, limit_values), goal, costs or {}, name_zh
+    )

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import http.client
 import time
+from contextlib import ExitStack
 
 from .bench import bench
-from .end_to_end import middle_costs, through
+from .end_to_end import middle_costs
 from .figures import against, interleave, line, measurement, median, percentile
 from .processes import bench_error, read_memory_mb, wait_for
 from .servers import task_runner
@@ -60,22 +61,36 @@ class two_daemons:
         return result.p99_us / 1000
 
     def rate(self, daemon: task_runner, count: int, costs: list[dict[str, float]]) -> float:
-        """Tasks per second, fed through Redis: as many are pushed as are run, from the front of the queue."""
+        """Tasks per second from the front of the queue, to which as many have been added beforehand.
+
+        Nothing is pushed meanwhile: the full daemon would run old tasks until the new ones come, and the empty one
+        nothing.
+        """
         queued = daemon.channel()["count"]
+        daemon.feed_redis(count)
+        wait_for(
+            lambda: bool(daemon.channel()["count"] == queued + count), 60, f"{count} more tasks are queued"
+        )
+        before = daemon.ended()
+        meter = daemon.meter()
+        began = time.monotonic()
         daemon.resume()
-        rate = through(daemon, daemon.feed_redis, count, costs)
+        daemon.wait_until_ended(before + count)
+        rate = count / (time.monotonic() - began)
+        costs.append(meter.per_task_us(count))
         daemon.pause()
         left = daemon.channel()["count"]
         # A few more may have been started before the pause.
         if not queued - 1000 <= left <= queued:
             raise bench_error(
-                f"{queued} tasks were queued before as many were pushed as run, and {left} are now"
+                f"{queued} tasks were queued before as many were added as run, and {left} are now"
             )
         return rate
 
     def stop(self) -> None:
-        self.full.stop()
-        self.empty.stop()
+        with ExitStack() as ends:
+            ends.callback(self.full.stop)
+            ends.callback(self.empty.stop)
 
 
 def status_times_ms(daemon: task_runner, count: int) -> list[float]:

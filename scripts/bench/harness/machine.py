@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .figures import median, percentile
-from .peers import BULLMQ, KINDS
+from .peers import KINDS
 
 OWN_PACKAGES = ("libpistache-dev", "libcaf-dev", "libsqlite3-0", "redis-server", "g++")
 FSYNC_COUNT = 200
@@ -73,6 +73,7 @@ def fsync_ms(directory: Path) -> dict[str, float]:
 
 
 def versions() -> dict[str, str]:
+    """Of Debian's packages and of Node; what peers alone can tell, they add (measurement.versions)."""
     names = [*OWN_PACKAGES, *(package for kind in KINDS for package in kind.packages)]
     found: dict[str, str] = {}
     for row in output_of(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names]).splitlines():
@@ -81,7 +82,6 @@ def versions() -> dict[str, str]:
             found[package] = version
     if node := output_of(["node", "--version"]):
         found["node"] = node
-        found["bullmq"] = BULLMQ.rpartition("@")[2]
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,8 @@ from .servers import redis_server, start_on_free_port
 PEERS = Path(__file__).resolve().parent.parent / "peers"
 BULLMQ = "bullmq@5.47.3"
 PATIENCE_S = 120.0
+FAILURES = (bench_error, OSError, ValueError, IndexError, subprocess.TimeoutExpired)
+"""How a peer fails: it cannot be run, does not come to an end, or does not say what it should."""
 
 
 class peer:
@@ -34,6 +37,8 @@ class peer:
 
     def __init__(self, shared: bench) -> None:
         self.shared = shared
+        self.versions: dict[str, str] = {}
+        """What of it Debian's packages do not tell."""
 
     def available(self) -> bool:
         raise NotImplementedError
@@ -61,8 +66,9 @@ class xargs(peer):
         return shutil.which("xargs") is not None
 
     def measure(self, count: int) -> float:
-        lines = "".join(f"{number}\n" for number in range(count))
-        return self.timed(["xargs", "-P", str(self.workers), "-n", "1", "/bin/true"], count, lines)
+        # Two words: with a single one /bin/true looks for its translations, which takes a sixth longer.
+        lines = "".join(f"{number} again\n" for number in range(count))
+        return self.timed(["xargs", "-P", str(self.workers), "-n", "2", "/bin/true"], count, lines)
 
 
 class gnu_parallel(peer):
@@ -74,7 +80,8 @@ class gnu_parallel(peer):
 
     def measure(self, count: int) -> float:
         lines = "".join(f"{number}\n" for number in range(count))
-        return self.timed(["parallel", "--will-cite", "-j", str(self.workers), "/bin/true"], count, lines)
+        command = ["parallel", "--will-cite", "-j", str(self.workers), "/bin/true", "{}", "again"]
+        return self.timed(command, count, lines)
 
 
 class gearman(peer):
@@ -117,7 +124,10 @@ class gearman(peer):
             connection.sendall(b"status\n")
             answer = b""
             while not answer.endswith(b".\n"):
-                answer += connection.recv(65536)
+                part = connection.recv(65536)
+                if not part:
+                    raise bench_error("gearmand has closed the connection within its answer to `status`")
+                answer += part
         for row in answer.decode().splitlines():
             words = row.split("\t")
             if words[0] == "run":
@@ -174,7 +184,7 @@ class task_spooler(peer):
 
 class bullmq(peer):
     name, title, count, count_quick = "bullmq", "BullMQ", 1500, 200
-    remark = f"{BULLMQ}, child_process.spawn; durable as its Redis is, here not at all."
+    remark = "child_process.spawn; durable as its Redis is, here not at all."
     modules = ""
 
     def available(self) -> bool:
@@ -186,10 +196,13 @@ class bullmq(peer):
                 quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
                 self.shared.processes.run(["npm", "install", "--prefix", str(place), *quietly, BULLMQ])
                 self.modules = str(place / "node_modules")
-            self.shared.processes.run(
-                ["node", "-e", "require('bullmq')"], self.environment(), cwd=self.shared.place
+            # Whichever version is found is the one that is measured.
+            said = self.shared.processes.run(
+                ["node", str(PEERS / "bullmq_run.js"), "--version"], self.environment()
             )
-        except bench_error as error:
+            self.versions["bullmq"] = said.split()[0]
+            self.remark = f"{said.split()[0]}; {bullmq.remark}"
+        except FAILURES as error:
             if self.shared.install_peers:
                 print(f"run.sh: BullMQ: {error}", file=sys.stderr)
             return False
@@ -220,7 +233,7 @@ class celery(peer):
     def available(self) -> bool:
         try:
             self.shared.processes.run([sys.executable, "-c", "import celery, redis"])
-        except bench_error:
+        except FAILURES:
             return False
         return True
 

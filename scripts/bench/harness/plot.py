@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .figures import line, measurement, median
 from .goals import GOALS, write_figure
+from .report import verdict
 
 WIDTH, ROW, TOP, LEFT, RIGHT = 960, 26, 64, 380, 110
 LEAST, MOST = 0.1, 10.0
@@ -38,7 +39,7 @@ def text(x: float, y: float, what: str, extra: str = "") -> str:
 
 def draw_row(one: line, y: float) -> list[str]:
     goal, figure = GOALS[one.goal], median(one.compared)
-    colour = GOOD if goal.met(figure) else BAD
+    colour = BAD if verdict(one) == "missed" else GOOD
     at, zero = place(share(one, figure)), place(1)
     parts = [
         text(LEFT - 12, y + 4, one.name, 'text-anchor="end"'),

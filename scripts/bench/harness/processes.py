@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,16 +176,55 @@ def read_threads(pid: int) -> tuple[float, int]:
     return seconds, switches
 
 
-def count_children(pid: int) -> int:
+def children(pid: int) -> list[int]:
     """Processes whose parent it is, those that have ended and were not waited for left out."""
-    count = 0
+    found: list[int] = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = path.read_text().rsplit(")", 1)[1].split()[:2]
         except OSError:
             continue
-        count += int(parent) == pid and state != "Z"
-    return count
+        if int(parent) == pid and state != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def called_with(*words: str) -> list[int]:
+    """Processes in whose command line each of the words occurs."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes()
+        except OSError:
+            continue
+        if all(word.encode() in command for word in words):
+            found.append(int(path.parent.name))
+    return found
+
+
+def kill(pid: int) -> None:
+    """Ends a process at once; one that has gone meanwhile is fine."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether that very process accepts connections on a TCP port, and not another one that was faster."""
+    sockets: set[str] = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        with suppress(FileNotFoundError):
+            for row in table.read_text().splitlines()[1:]:
+                fields = row.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    sockets.add(f"socket:[{fields[9]}]")
+    if not sockets:
+        return False
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                if os.readlink(descriptor) in sockets:
+                    return True
+    return False
 
 
 def read_memory_mb(pid: int, field: str = "VmRSS") -> float:

@@ -1,16 +1,19 @@
 """POST /push, durable and acknowledged: 32 connections, one connection, and batches of 1,000.
 
 The channel is paused, so that nothing runs beside. The limits are a handler of the same Pistache that does
-nothing, and a bare loop over SQLite on the same file system.
+nothing, and a bare loop over SQLite on the same file system: into a table without an index, of which the goals
+speak, and for information into the daemon's own tables with all their indexes.
 """
 from __future__ import annotations
 
 import http.client
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 from .bench import bench, load_result
 from .end_to_end import middle_costs
-from .figures import against, interleave, measurement, median
+from .figures import against, interleave, line, measurement, median
 from .processes import bench_error, cpu_meter
 from .servers import noop_server, task_runner
 
@@ -66,8 +69,9 @@ def measure_32(shared: bench) -> measurement:
         latencies.clear()
         figures = interleave(shared.rounds(5), {"limit": limit, "push": push})
     finally:
-        daemon.stop()
-        noop.stop()
+        with ExitStack() as ends:
+            ends.callback(daemon.stop)
+            ends.callback(noop.stop)
     found.lines.append(
         against(
             "POST /push, 32 connections",
@@ -86,10 +90,53 @@ def measure_32(shared: bench) -> measurement:
     return found
 
 
+class bare_sqlite:
+    """The two limits, each with a database of its own that grows from round to round, as the daemon's does."""
+
+    def __init__(self, shared: bench, daemon: task_runner) -> None:
+        self.shared = shared
+        place = shared.directory("sqlite")
+        self.plain: Path = place / "plain.db"
+        self.indexed: Path = place / "indexed.db"
+        daemon.copy_schema(self.indexed)
+
+    def contestants(self, name: str, rows: int, rows_per_commit: int) -> dict[str, Callable[[], float]]:
+        """`NAME` without an index and `NAME-indexed` with all of them: rows per second."""
+        return {
+            name: lambda: self.shared.sqlite_limit(rows, rows_per_commit, self.plain),
+            f"{name}-indexed": lambda: self.shared.sqlite_limit(rows, rows_per_commit, self.indexed),
+        }
+
+
+def held_against(
+    title: str,
+    title_zh: str,
+    unit: str,
+    values: list[float],
+    figures: dict[str, list[float]],
+    limit: tuple[str, str],
+    goal: str,
+    costs: list[dict[str, float]],
+) -> list[line]:
+    """The line of the goal, and the one for information. `limit`: its key in `figures`, and its name."""
+    key, name = limit
+    return [
+        against(title, unit, values, name, figures[key], goal, middle_costs(costs)),
+        against(
+            f"{title}: against the same indexes",
+            unit,
+            values,
+            f"{name}, the daemon's tables",
+            figures[f"{key}-indexed"],
+            name_zh=f"{title_zh}：与带相同索引的表相比",
+        ),
+    ]
+
+
 def measure_1(shared: bench) -> measurement:
     found = measurement("push-1")
     daemon = task_runner(shared, "push-1")
-    database = shared.directory("sqlite") / "limit.db"
+    bare = bare_sqlite(shared, daemon)
     commits, pushes = shared.amount(4000, 500), shared.amount(3000, 500)
     costs: list[dict[str, float]] = []
 
@@ -101,23 +148,22 @@ def measure_1(shared: bench) -> measurement:
 
     try:
         daemon.pause()
-        push()
+        limits = bare.contestants("limit", commits, 1)
+        for run in (*limits.values(), push):
+            run()
         costs.clear()
-        figures = interleave(
-            shared.rounds(7), {"limit": lambda: shared.sqlite_limit(commits, 1, database), "push": push}
-        )
+        figures = interleave(shared.rounds(7), {**limits, "push": push})
     finally:
         daemon.stop()
-    found.lines.append(
-        against(
-            "POST /push, 1 connection",
-            "pushes/s",
-            figures["push"],
-            "bare SQLite, a commit per insert",
-            figures["limit"],
-            "push-1",
-            middle_costs(costs),
-        )
+    found.lines += held_against(
+        "POST /push, 1 connection",
+        "POST /push，1 个连接",
+        "pushes/s",
+        figures["push"],
+        figures,
+        ("limit", "bare SQLite, a commit per insert"),
+        "push-1",
+        costs,
     )
     return found
 
@@ -140,57 +186,63 @@ def batch_answer(daemon: task_runner) -> int:
 def measure_batch(shared: bench) -> measurement:
     found = measurement("batch")
     daemon = task_runner(shared, "batch")
-    database = shared.directory("sqlite") / "limit.db"
+    bare = bare_sqlite(shared, daemon)
     batches = shared.amount(200, 20)
-    rows = batches * BATCH_LINES
     costs: dict[int, list[dict[str, float]]] = {1: [], 4: []}
 
-    def push(connections: int) -> float:
-        first = daemon.numbers(rows)
-        return (
-            pushed(
-                daemon,
-                BATCH_LINES,
-                lambda: shared.load(
-                    daemon.port,
-                    BATCH_PATH,
-                    BATCH_TYPE,
-                    BATCH_LINE,
-                    first,
-                    connections=connections,
-                    requests=batches,
-                    lines=BATCH_LINES,
-                ),
-                costs[connections],
-            ).rate
-            * BATCH_LINES
+    def push(connections: int, requests: int = batches) -> float:
+        first = daemon.numbers(requests * BATCH_LINES)
+        result = pushed(
+            daemon,
+            BATCH_LINES,
+            lambda: shared.load(
+                daemon.port,
+                BATCH_PATH,
+                BATCH_TYPE,
+                BATCH_LINE,
+                first,
+                connections=connections,
+                requests=requests,
+                lines=BATCH_LINES,
+            ),
+            costs[connections],
         )
+        return result.rate * BATCH_LINES
+
+    # Batches that come together on several connections travel in one commit, so that is what a bare loop may do.
+    def limits(rows: int) -> dict[str, Callable[[], float]]:
+        return {
+            **bare.contestants("limit-1", rows, BATCH_LINES),
+            **bare.contestants("limit-4", rows, 4 * BATCH_LINES),
+        }
 
     try:
         daemon.pause()
         if batch_answer(daemon) == 404:
             found.notes.append(f"not available: this daemon has no POST {BATCH_PATH}")
             return found
+        # Files, caches and connections are there from now on.
+        for run in limits(8 * BATCH_LINES).values():
+            run()
+        for connections, kept in costs.items():
+            push(connections, 8)
+            kept.clear()
         figures = interleave(
             shared.rounds(5),
-            {
-                "limit": lambda: shared.sqlite_limit(rows, BATCH_LINES, database),
-                "one": lambda: push(1),
-                "four": lambda: push(4),
-            },
+            {**limits(batches * BATCH_LINES), "push-1": lambda: push(1), "push-4": lambda: push(4)},
         )
     finally:
         daemon.stop()
-    for name, key, connections in (("1 connection", "one", 1), ("4 connections", "four", 4)):
-        found.lines.append(
-            against(
-                f"batches of 1,000, {name}",
-                "tasks/s",
-                figures[key],
-                "bare SQLite, 1,000 rows per commit",
-                figures["limit"],
-                f"batch.{connections}",
-                middle_costs(costs[connections]),
-            )
+    for connections, kept in costs.items():
+        plural = "" if connections == 1 else "s"
+        found.lines += held_against(
+            f"batches of 1,000, {connections} connection{plural}",
+            f"每批 1,000 个任务，{connections} 个连接",
+            "tasks/s",
+            figures[f"push-{connections}"],
+            figures,
+            (f"limit-{connections}", f"bare SQLite, {connections * BATCH_LINES:,} rows per commit"),
+            f"batch.{connections}",
+            kept,
         )
     return found

@@ -17,10 +17,13 @@ from .servers import redis_server, task_message, task_runner
 STAGED_KEY = "bench:staged"
 PIPELINE = 16
 CONNECTIONS = 50
+"""The default of redis-benchmark."""
 
 
-def lpush_rate(shared: bench, redis: redis_server, count: int, connections: int = CONNECTIONS) -> float:
-    """redis-benchmark's pipelined LPUSH of values as long as a message: requests per second."""
+def lpush_rate(
+    shared: bench, redis: redis_server, count: int, length: int, connections: int = CONNECTIONS
+) -> float:
+    """redis-benchmark's pipelined LPUSH of values of a length: requests per second."""
     output = shared.processes.run(
         [
             "redis-benchmark",
@@ -37,7 +40,7 @@ def lpush_rate(shared: bench, redis: redis_server, count: int, connections: int 
             "-n",
             str(count),
             "-d",
-            str(len(task_message(100_000))),
+            str(length),
             "--csv",
         ]
     )
@@ -71,6 +74,8 @@ def measure(shared: bench) -> measurement:
     found = measurement("redis-drain")
     count = shared.amount(150_000, 20_000)
     daemon = task_runner(shared, "redis-drain")
+    # As long as nearly all of the messages.
+    length = len(task_message(count))
     costs: list[dict[str, float]] = []
     try:
         daemon.pause()
@@ -78,8 +83,8 @@ def measure(shared: bench) -> measurement:
         figures = interleave(
             shared.rounds(5),
             {
-                "limit": lambda: lpush_rate(shared, daemon.redis, shared.amount(300_000, 100_000)),
-                "one": lambda: lpush_rate(shared, daemon.redis, shared.amount(100_000, 30_000), 1),
+                "limit": lambda: lpush_rate(shared, daemon.redis, shared.amount(300_000, 100_000), length),
+                "one": lambda: lpush_rate(shared, daemon.redis, shared.amount(100_000, 30_000), length, 1),
                 "drain": lambda: drain_rate(daemon, count, costs),
             },
         )
@@ -90,13 +95,14 @@ def measure(shared: bench) -> measurement:
             "Redis list to durable",
             "messages/s",
             figures["drain"],
-            f"redis-benchmark LPUSH -P {PIPELINE} -c {CONNECTIONS}",
+            f"redis-benchmark -t lpush -P {PIPELINE} -c {CONNECTIONS} -d {length}",
             figures["limit"],
             "redis-drain",
             middle_costs(costs),
         )
     )
     found.notes.append(
-        f"redis-benchmark LPUSH -P {PIPELINE} over one connection: {median(figures['one']):,.0f}/s."
+        f"redis-benchmark pushes values as long as a message ({length} bytes), {PIPELINE} at a time over each of "
+        f"{CONNECTIONS} connections, its default; over a single one {median(figures['one']):,.0f}/s."
     )
     return found

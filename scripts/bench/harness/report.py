@@ -85,7 +85,7 @@ def verdict(one: line) -> str:
     if not one.goal:
         return ""
     goal, figure = GOALS[one.goal], median(one.compared)
-    if not goal.met(figure):
+    if one.shortfall or not goal.met(figure):
         return "missed"
     return "reached" if goal.aimed is not None and goal.reached(figure) else "met"
 
@@ -113,6 +113,13 @@ def goal_texts(one: line) -> tuple[str, str]:
 
 def limit_text(one: line) -> str:
     return f"{one.limit}: {with_spread(one.limit_values)}" if one.limit_values else ""
+
+
+def title_of(one: line, language: str) -> str:
+    """What a table of that language calls it."""
+    if one.goal:
+        return GOALS[one.goal].title_zh if language == "zh" else GOALS[one.goal].title
+    return one.name_zh if language == "zh" and one.name_zh else one.name
 
 
 def in_columns(rows: list[list[str]]) -> str:
@@ -180,19 +187,18 @@ def in_markdown(
     peers = [table_row([words["peer"], words["rate"], words["share"]]), "|---|---:|---:|"]
     for one in found:
         for row in one.lines:
-            if not row.goal:
+            if one.name == "end-to-end" and not row.goal:
                 peers.append(table_row([row.name, with_spread(row.values), compared_text(row)]))
                 continue
-            title = GOALS[row.goal].title_zh if language == "zh" else GOALS[row.goal].title
             parts.append(
                 table_row(
                     [
-                        title,
+                        title_of(row, language),
                         with_spread(row.values, row.unit),
                         limit_text(row),
                         compared_text(row),
                         *goal_texts(row),
-                        words[verdict(row)],
+                        words.get(verdict(row), ""),
                     ]
                 )
             )
@@ -209,17 +215,6 @@ def in_markdown(
     return "\n".join(parts) + "\n"
 
 
-def not_installed(one: measurement) -> list[str]:
-    """Names out of the note that end_to_end leaves, for rows of their own."""
-    for note in one.notes:
-        if note.startswith("Not installed: "):
-            return [
-                f"{name} (not installed)"
-                for name in note[len("Not installed: ") :].split(" (")[0].split(", ")
-            ]
-    return []
-
-
 def write(
     directory: Path, found: list[measurement], about: dict[str, Any], quick: bool, partial: bool
 ) -> None:
@@ -229,11 +224,18 @@ def write(
     (directory / "results.md").write_text(in_markdown(found, about, quick, partial))
 
 
+def marks_of(readme: Path) -> str:
+    """What is wrong with the marks between which the table goes; empty: nothing."""
+    whole = readme.read_text()
+    if whole.count(BEGIN) == 1 and whole.count(END) == 1 and whole.find(BEGIN) < whole.find(END):
+        return ""
+    return f"{readme.name} must have the lines {BEGIN} and {END}, once each and in this order"
+
+
 def put_into(readme: Path, text: str) -> str:
     """Puts a text between the marks of a README; gives why it cannot, or nothing."""
+    if problem := marks_of(readme):
+        return problem
     whole = readme.read_text()
-    begin, end = whole.find(BEGIN), whole.find(END)
-    if begin < 0 or end < begin or whole.count(BEGIN) != 1 or whole.count(END) != 1:
-        return f"{readme.name} must have the lines {BEGIN} and {END}, once each and in this order"
-    readme.write_text(whole[: begin + len(BEGIN)] + "\n" + text + whole[end:])
+    readme.write_text(whole[: whole.find(BEGIN) + len(BEGIN)] + "\n" + text + whole[whole.find(END) :])
     return ""

@@ -8,14 +8,16 @@ import http.client
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from .bench import bench
-from .processes import bench_error, cpu_meter, tail, wait_for
+from .processes import bench_error, cpu_meter, listens, tail, wait_for
 from .redis_client import INTAKE_KEY, redis_client
 
 START_PATIENCE_S = 20.0
@@ -30,14 +32,6 @@ def free_port() -> int:
         return port
 
 
-def accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
 def start_on_free_port(
     shared: bench, log: Path, command: Callable[[int], list[str]], patience_s: float = START_PATIENCE_S
 ) -> tuple[subprocess.Popen[bytes], int]:
@@ -47,7 +41,8 @@ def start_on_free_port(
         process = shared.processes.start(command(port), log)
         end = time.monotonic() + patience_s
         while process.poll() is None and time.monotonic() < end:
-            if accepts(port):
+            # Another process may have taken the port meanwhile: then it is that one which listens.
+            if listens(process.pid, port):
                 return process, port
             time.sleep(0.02)
         shared.processes.stop(process)
@@ -106,6 +101,11 @@ def task_message(number: int, channel: str = "default") -> bytes:
     return b'{"task":"/bin/true %d","chan":"%s"}' % (number, channel.encode())
 
 
+# A channel without dedup, where each command may be the very same: /bin/true takes a sixth longer when it is
+# given a word, as it then looks for its translations.
+PLAIN_CHANNEL = "plain"
+
+
 class task_runner:
     """A daemon with a Redis of its own, at its default settings but for ports, directories and workers."""
 
@@ -160,8 +160,6 @@ class task_runner:
             "the launcher runs",
         )
         self.launcher = int(launcher_file.read_text())
-        if self.launcher not in self.shared.launchers:
-            self.shared.launchers.append(self.launcher)
         return seconds
 
     def request(
@@ -191,6 +189,31 @@ class task_runner:
             return status == 200
         except OSError:
             return False
+
+    def running_max(self) -> int:
+        """How many commands the launcher can run at once on this machine; 0: it does not know a bound."""
+        status, answer = self.request("GET", "/status?channel=default&limit=1")
+        try:
+            return int(answer["daemon"]["launcher"]["running_max"])
+        except (KeyError, TypeError) as error:
+            raise bench_error(
+                f"GET /status ({status}) does not say how many commands the launcher can run"
+            ) from error
+
+    def copy_schema(self, path: Path) -> None:
+        """Makes a database with the daemon's tables and their indexes, and nothing in them."""
+        own = f"file:{self.place / 'state' / 'task-runner.db'}?mode=ro"
+        with ExitStack() as opened:
+            source = opened.enter_context(closing(sqlite3.connect(own, uri=True)))
+            target = opened.enter_context(closing(sqlite3.connect(path)))
+            (vacuum,) = source.execute("PRAGMA auto_vacuum").fetchone()
+            target.execute(f"PRAGMA auto_vacuum = {vacuum}")
+            for (statement,) in source.execute(
+                "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite~_%' ESCAPE '~' "
+                "ORDER BY type <> 'table', rowid"
+            ):
+                target.execute(statement)
+            target.commit()
 
     def channel(self, name: str = "default") -> dict[str, Any]:
         found: dict[str, Any] = self.demand("GET", f"/status?channel={name}&limit=1")
@@ -236,6 +259,18 @@ class task_runner:
         """So many tasks through the Redis list, pipelined."""
         self.redis.client.push_all(INTAKE_KEY, self.messages(count), count)
 
+    def add_plain_channel(self) -> None:
+        """Makes the channel PLAIN_CHANNEL, with as many workers as the others have."""
+        settings = {"name": PLAIN_CHANNEL, "distinct": False, "worker": self.workers}
+        status, answer = self.request("POST", "/api/v1/channels", settings)
+        if status not in (200, 201):
+            raise bench_error(f"the channel {PLAIN_CHANNEL} was refused: {answer.get('message')}")
+
+    def feed_redis_plain(self, count: int) -> None:
+        """So many times /bin/true itself, into PLAIN_CHANNEL."""
+        message = b'{"task":"/bin/true","chan":"%s"}' % PLAIN_CHANNEL.encode()
+        self.redis.client.push_all(INTAKE_KEY, (message for _ in range(count)), count)
+
     def meter(self) -> cpu_meter:
         return cpu_meter(
             {"daemon": self.process.pid, "launcher": self.launcher, "redis": self.redis.process.pid}
@@ -243,11 +278,12 @@ class task_runner:
 
     def stop(self) -> None:
         """Ends the daemon and what it runs; its launcher leaves by itself, and is waited for at the end."""
-        if self.process.poll() is None:
-            try:
-                self.request("POST", "/api/v1/stop", {"now": True}, 10)
-                self.process.wait(60)
-            except (OSError, ValueError, subprocess.TimeoutExpired):
-                self.process.terminate()
-        self.shared.processes.stop(self.process, 30)
-        self.redis.stop()
+        with ExitStack() as ends:
+            ends.callback(self.redis.stop)
+            if self.process.poll() is None:
+                try:
+                    self.request("POST", "/api/v1/stop", {"now": True}, 10)
+                    self.process.wait(60)
+                except (OSError, ValueError, http.client.HTTPException, subprocess.TimeoutExpired):
+                    self.process.terminate()
+            self.shared.processes.stop(self.process, 30)

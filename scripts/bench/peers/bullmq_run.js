@@ -1,7 +1,10 @@
 // The same work through BullMQ: /bin/true once per job, its output read, from a queue in Redis.
 // usage: node bullmq_run.js REDIS_PORT JOBS WORKERS     prints the seconds from first push to last end
+//        node bullmq_run.js --version                   prints which BullMQ that would be
 'use strict';
 const { spawn } = require('child_process');
+const { readFileSync } = require('fs');
+const { dirname, join } = require('path');
 const { Queue, Worker } = require('bullmq');
 
 const [port, jobs, workers] = process.argv.slice(2).map(Number);
@@ -15,6 +18,21 @@ function runCommand() {
     child.on('error', reject);
     child.on('close', (code) => (code === 0 ? resolve() : reject(new Error(`exit code ${code}`))));
   });
+}
+
+// A package need not let its package.json be required, so it is looked for above the file that is.
+function readVersion() {
+  let directory = dirname(require.resolve('bullmq'));
+  for (;;) {
+    try {
+      const found = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+      if (found.name === 'bullmq') return found.version;
+    } catch (error) {
+      if (error.code !== 'ENOENT') throw error;
+    }
+    if (dirname(directory) === directory) throw new Error('BullMQ has no package.json');
+    directory = dirname(directory);
+  }
 }
 
 async function main() {
@@ -40,7 +58,11 @@ async function main() {
   await queue.close();
 }
 
-main().catch((error) => {
-  console.error(String(error));
-  process.exit(1);
-});
+if (process.argv[2] === '--version') {
+  console.log(readVersion());
+} else {
+  main().catch((error) => {
+    console.error(String(error));
+    process.exit(1);
+  });
+}

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -47,54 +48,74 @@ static void start(struct slot* slot, uint32_t number, int poller, char** command
   }
 }
 
-static void reap(const struct slot* slot) {
+/// Whether the command has ended; with WNOHANG as option it is not waited for.
+static bool reap(const struct slot* slot, int option) {
   int status = 0;
-  if (waitpid(slot->process, &status, 0) != slot->process)
+  const pid_t ended = waitpid(slot->process, &status, option);
+  if (ended == 0)
+    return false;
+  if (ended != slot->process)
     fail("waitpid");
   if (status != 0) {
     fprintf(stderr, "the command failed with status %d\n", status);
     exit(1);
   }
+  return true;
+}
+
+/// Reads what a stream has; true at its end, which closes it.
+static bool drain(int stream, int poller) {
+  static char rest[65536];
+  if (read(stream, rest, sizeof rest) > 0)
+    return false;
+  // A child between fork and exec still holds the pipe: closing alone would leave it in the poller.
+  epoll_ctl(poller, EPOLL_CTL_DEL, stream, NULL);
+  close(stream);
+  return true;
 }
 
 static void run(long count, long concurrency, char** command) {
   struct slot* slots = calloc((size_t)concurrency, sizeof *slots);
   long* unused = calloc((size_t)concurrency, sizeof *unused);
+  long* ending = calloc((size_t)concurrency, sizeof *ending);
   const int poller = epoll_create1(EPOLL_CLOEXEC);
-  if (slots == NULL || unused == NULL || poller < 0)
+  if (slots == NULL || unused == NULL || ending == NULL || poller < 0)
     fail("spawn_limit");
   long unused_count = 0;
+  long ending_count = 0;
   while (unused_count < concurrency) {
     unused[unused_count] = unused_count;
     ++unused_count;
   }
-  static char rest[65536];
   struct epoll_event events[64];
   for (long started = 0, ended = 0; ended < count;) {
     for (; unused_count > 0 && started < count; ++started) {
       const long number = unused[--unused_count];
       start(&slots[number], (uint32_t)number, poller, command);
     }
-    const int ready = epoll_wait(poller, events, 64, -1);
+    // A command closes its streams a moment before it has ended. That is waited for when there is nothing
+    // else to do, and only looked at otherwise.
+    const int ready = epoll_wait(poller, events, 64, ending_count > 0 ? 0 : -1);
     if (ready < 0 && errno != EINTR)
       fail("epoll_wait");
     for (int i = 0; i < ready; ++i) {
-      struct slot* slot = &slots[events[i].data.u32 / 2];
-      const int stream = slot->streams[events[i].data.u32 % 2];
-      if (read(stream, rest, sizeof rest) > 0)
+      const uint32_t number = events[i].data.u32 / 2;
+      struct slot* const slot = &slots[number];
+      if (drain(slot->streams[events[i].data.u32 % 2], poller) && --slot->open == 0)
+        ending[ending_count++] = number;
+    }
+    int option = ready == 0 ? 0 : WNOHANG;
+    for (long i = ending_count; i-- > 0; option = WNOHANG) {
+      if (!reap(&slots[ending[i]], option))
         continue;
-      // A child between fork and exec still holds the pipe: closing alone would leave it in the poller.
-      epoll_ctl(poller, EPOLL_CTL_DEL, stream, NULL);
-      close(stream);
-      if (--slot->open > 0)
-        continue;
-      reap(slot);
-      unused[unused_count++] = events[i].data.u32 / 2;
+      unused[unused_count++] = ending[i];
+      ending[i] = ending[--ending_count];
       ++ended;
     }
   }
   free(slots);
   free(unused);
+  free(ending);
   close(poller);
 }
 
