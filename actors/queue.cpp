@@ -239,14 +239,13 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
       [=](const drain&) {
         const auto guard = note(queue_message::drain);
         self->state.draining = true;
-        self->state.core->stop_leasing();
-        apply_effects(self, {});
+        apply_effects(self, self->state.core->stop_leasing(now()));
       },
       [=](const stop_now&) {
         const auto guard = note(queue_message::drain);
         auto& current = self->state;
         current.draining = current.stopping_now = true;
-        current.core->stop_leasing();
+        apply_effects(self, current.core->stop_leasing(now()));
         if (current.core->is_recovered())
           apply_effects(self, current.core->cancel_running(now()));
       },

@@ -326,9 +326,10 @@ void queue_core::leave_waiting(const task& value, task_state before, bool was_he
     return;
   }
   if (const auto found = running_.find(value.id);
-      found != running_.end() && found->second.now == phase::leasing) {
+      found != running_.end() &&
+      (found->second.now == phase::leasing || found->second.now == phase::returning)) {
     leave_index(found->second.value);
-    found->second.gone = true; // no longer counted as pending; its lease will not be applied
+    found->second.gone = true; // no longer counted as pending; neither lease nor return will be applied
     return;
   }
   leave_line(order_of(value));

@@ -16,6 +16,8 @@ void queue_core::on_answer(context& purpose, const store_answer& answer, wall_ti
     on_lease(*lease, std::get<change_answer>(answer), now, effects);
   } else if (auto* settle = std::get_if<settle_context>(&purpose)) {
     on_settle(*settle, std::get<change_answer>(answer), effects);
+  } else if (auto* returned = std::get_if<return_context>(&purpose)) {
+    on_return(*returned, std::get<change_answer>(answer), now, effects);
   } else if (std::get_if<promote_context>(&purpose)) {
     on_promote(std::get<promote_answer>(answer), effects);
   } else if (auto* mark = std::get_if<mark_context>(&purpose)) {
@@ -93,7 +95,7 @@ void queue_core::on_insert(insert_context& purpose, const insert_answer& answer,
 
 void queue_core::on_lease(const lease_context& purpose, const change_answer& answer, wall_time_ms now,
                           queue_effects& effects) {
-  --uncommitted_leases_;
+  --(purpose.ahead ? uncommitted_ahead_ : uncommitted_leases_);
   const auto found = find_attempt(purpose.key);
   if (found == running_.end() || found->second.now != phase::leasing)
     return;
@@ -120,13 +122,47 @@ void queue_core::on_lease(const lease_context& purpose, const change_answer& ans
     leave_index(entry.value);
     entry.value.distinct_key.clear();
   }
-  effects.transitions.push_back({entry.value.id, entry.value.name, entry.value.attempt, task_state::running,
-                                 std::nullopt, entry.value.started_at_ms, 0});
   if (entry.value.cancel_requested) {
     take_end_unstarted(entry, outcome_kind::cancelled, now);
-  } else if (entry.cancels_open == 0) {
-    hand_out(entry, effects);
+    return;
   }
+  if (!entry.placed)
+    return; // leased ahead, it waits for a worker
+  effects.transitions.push_back({entry.value.id, entry.value.name, entry.value.attempt, task_state::running,
+                                 std::nullopt, entry.value.started_at_ms, 0});
+  if (entry.cancels_open == 0)
+    hand_out(entry, effects);
+}
+
+void queue_core::on_return(const return_context& purpose, const change_answer& answer, wall_time_ms now,
+                           queue_effects& effects) {
+  const auto found = find_attempt(purpose.key);
+  if (found == running_.end() || found->second.now != phase::returning)
+    return;
+  auto& entry = found->second;
+  const auto& after = answer.after;
+  if (after && after->state == task_state::running && after->attempt == purpose.key.attempt) {
+    --returning_;
+    entry.now = phase::running;
+    entry.changed = event_;
+    entry.value.cancel_requested = after->cancel_requested;
+    if (after->cancel_requested) {
+      take_end_unstarted(entry, outcome_kind::cancelled, now);
+      return;
+    }
+    repair("task " + purpose.key.task_id + " was leased ahead and could not be put back into line", effects);
+    leave_place(entry); // so that this is not tried for ever; it keeps its lease until a worker is free
+    unplaced_.push_back(purpose.key);
+    return;
+  }
+  // Applied, or an earlier commit of it was reported as failed, and had happened.
+  if (!answer.applied && (!after || after->state != task_state::pending)) {
+    drop_superseded(found, after, effects);
+    return;
+  }
+  leave_place(entry);
+  const auto node = running_.extract(found);
+  enter_line(unleased(node.mapped().value));
 }
 
 void queue_core::on_settle(const settle_context& purpose, const change_answer& answer,
@@ -178,43 +214,54 @@ void queue_core::on_promote(const promote_answer& answer, queue_effects& effects
   next_due_ms_ = answer.next_due_ms;
 }
 
+void queue_core::remember_unsure(const attempt_key& key) {
+  if (unsure_.size() < limits_.unsure_max)
+    unsure_.insert(key);
+}
+
+void queue_core::on_lease_failure(const lease_context& purpose) {
+  --(purpose.ahead ? uncommitted_ahead_ : uncommitted_leases_);
+  const auto found = find_attempt(purpose.key);
+  if (found == running_.end() || found->second.now != phase::leasing)
+    return;
+  remember_unsure(purpose.key);
+  if (purpose.ahead)
+    unplaced_.erase(std::remove(unplaced_.begin(), unplaced_.end(), purpose.key), unplaced_.end());
+  leave_place(found->second);
+  const bool gone = found->second.gone;
+  auto value = std::move(found->second.value);
+  running_.erase(found);
+  if (gone) {
+    leave_index(value);
+    return;
+  }
+  --value.attempt;
+  value.state = task_state::pending;
+  value.started_at_ms = 0;
+  if (value.held)
+    ++held_count_;
+  else
+    enter_line(std::move(value));
+}
+
 void queue_core::on_failure(context& purpose, const error& why, queue_effects& effects) {
   swept_ = false; // it may have happened
-  const auto remember = [this](const attempt_key& key) {
-    if (unsure_.size() < limits_.unsure_max)
-      unsure_.insert(key);
-  };
   if (auto* insert = std::get_if<insert_context>(&purpose)) {
     --uncommitted_;
     if (insert->value.state == task_state::pending) {
       --uncommitted_waiting_;
     } else if (insert->value.state == task_state::running) {
       --uncommitted_leases_;
-      remember({insert->value.id, insert->value.attempt});
+      remember_unsure({insert->value.id, insert->value.attempt});
       free_place();
     }
     refuse(insert->token, insert->index, insert->value.name, why, effects);
   } else if (auto* lease = std::get_if<lease_context>(&purpose)) {
-    --uncommitted_leases_;
-    const auto found = find_attempt(lease->key);
-    if (found == running_.end() || found->second.now != phase::leasing)
-      return;
-    remember(lease->key);
-    leave_place(found->second);
-    const bool gone = found->second.gone;
-    auto value = std::move(found->second.value);
-    running_.erase(found);
-    if (gone) {
-      leave_index(value);
-      return;
-    }
-    --value.attempt;
-    value.state = task_state::pending;
-    value.started_at_ms = 0;
-    if (value.held)
-      ++held_count_;
-    else
-      enter_line(std::move(value));
+    on_lease_failure(*lease);
+  } else if (auto* returned = std::get_if<return_context>(&purpose)) {
+    const auto found = find_attempt(returned->key);
+    if (found != running_.end() && found->second.now == phase::returning)
+      unreturned_.push_back(std::move(returned->key)); // again when the pause is over
   } else if (auto* settle = std::get_if<settle_context>(&purpose)) {
     const auto found = find_attempt(settle->key);
     if (found == running_.end() || !found->second.settle)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 namespace task_runner {
@@ -166,6 +167,7 @@ queue_effects queue_core::attempts_progressed(const std::vector<attempt_event>& 
     if (found == running_.end()) {
       effects.settled.push_back(ended->key);
     } else if (found->second.now == phase::running) { // otherwise repeated: its settle is on the way
+      turnover_.note_end(now);
       take_end(found->second, *ended, now);
       taken = true;
     }
@@ -195,7 +197,16 @@ queue_effects queue_core::tick(wall_time_ms now) {
 wall_time_ms queue_core::wake_at() const noexcept {
   if (store_retry_at_ms_ != 0)
     return store_retry_at_ms_;
-  return earlier(promoting_ ? 0 : next_due_ms_, expiring_ ? 0 : next_expiry_ms_);
+  return earlier(earlier(promoting_ ? 0 : next_due_ms_, expiring_ ? 0 : next_expiry_ms_), return_at());
+}
+
+queue_effects queue_core::stop_leasing(wall_time_ms now) {
+  queue_effects effects;
+  ++event_;
+  leasing_stopped_ = true;
+  if (recovered_)
+    advance(now, effects);
+  return effects;
 }
 
 queue_effects queue_core::configure(channel_record record, wall_time_ms now) {
@@ -230,10 +241,10 @@ queue_effects queue_core::clock_adjusted(int64_t shift_ms, wall_time_ms now) {
 
 queue_counts queue_core::counts() const noexcept {
   auto counts = totals_;
-  counts.pending = window_.count();
+  counts.pending = window_.count() + ahead_;
   counts.held = held_count_;
   counts.delayed = delayed_count_;
-  counts.running = running_.size();
+  counts.running = running_.size() - ahead_;
   counts.credit = credit_;
   counts.paused = record_.paused;
   counts.closing = closing_;
@@ -242,14 +253,14 @@ queue_counts queue_core::counts() const noexcept {
 
 bool queue_core::is_quiet() const noexcept {
   const auto never_begins = [this](const auto& item) {
-    return leasing_stopped_ && item.second.now == phase::running && !item.second.placed;
+    return leasing_stopped_ && item.second.now != phase::settling && !item.second.placed;
   };
   return recovered_ && in_flight_.empty() && std::all_of(running_.begin(), running_.end(), never_begins);
 }
 
 bool queue_core::is_idle() const noexcept {
   return recovered_ && std::all_of(running_.begin(), running_.end(), [](const auto& item) {
-           return item.second.now == phase::running && !item.second.placed;
+           return item.second.now != phase::settling && !item.second.placed;
          });
 }
 
@@ -262,7 +273,8 @@ std::vector<task> queue_core::running_tasks(size_t limit) const {
   std::vector<const task*> order;
   order.reserve(running_.size());
   for (const auto& [id, entry] : running_)
-    order.push_back(&entry.value);
+    if (!entry.ahead)
+      order.push_back(&entry.value);
   const auto count = std::min(limit, order.size());
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
                     [](const task* a, const task* b) {
@@ -276,6 +288,21 @@ std::vector<task> queue_core::running_tasks(size_t limit) const {
   return tasks;
 }
 
+std::vector<task> queue_core::waiting_tasks(size_t limit) const {
+  std::vector<task> tasks;
+  if (ahead_ > 0) {
+    for (const auto& [id, entry] : running_)
+      if (entry.ahead)
+        tasks.push_back(unleased(entry.value));
+    std::sort(tasks.begin(), tasks.end(),
+              [](const task& a, const task& b) { return order_of(a) < order_of(b); });
+    tasks.resize(std::min(limit, tasks.size()));
+  }
+  auto in_line = window_.first(limit - tasks.size());
+  std::move(in_line.begin(), in_line.end(), std::back_inserter(tasks));
+  return tasks;
+}
+
 // -- pushes ---------------------------------------------------------------------
 
 std::optional<error> queue_core::refusal_of_push() const {
@@ -285,7 +312,7 @@ std::optional<error> queue_core::refusal_of_push() const {
   if (uncommitted_ >= limits_.uncommitted_max)
     return error{error_code::overloaded, "channel " + name + " has " + std::to_string(uncommitted_) +
                                              " pushes waiting to be stored; try again in a second"};
-  const auto waiting = window_.count() + held_count_ + delayed_count_;
+  const auto waiting = window_.count() + ahead_ + held_count_ + delayed_count_;
   if (waiting + uncommitted_ >= tasks_max())
     return error{error_code::queue_full, "channel " + name + " holds " +
                                              std::to_string(waiting + uncommitted_) +
@@ -319,7 +346,7 @@ void queue_core::admit(batch_token token, std::vector<admitted_push> items, wall
     // Straight to a worker, in one commit, when one is free and nobody stands before it. Where the store is
     // to decide more than that (room under a concurrency key, a record that ends with the start), it is
     // leased in a second step.
-    const bool direct = !delayed && may_lease() && has_place() && window_.count() == 0 &&
+    const bool direct = !delayed && may_lease() && has_place() && window_.count() == 0 && ahead_ == 0 &&
                         uncommitted_waiting_ == 0 && value.concurrency_key.empty() &&
                         !(value.expires_at_ms != 0 && value.expires_at_ms <= now);
     if (direct) {

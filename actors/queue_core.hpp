@@ -4,6 +4,7 @@
 #pragma once
 
 #include "actors/queue_rules.hpp"
+#include "actors/queue_turnover.hpp"
 #include "actors/queue_values.hpp"
 #include "actors/queue_window.hpp"
 
@@ -27,6 +28,14 @@ namespace task_runner {
 /// Life of a task: push -> (dedup) -> insert, leased in the same commit when a worker is free and nobody
 /// waits before it -> run -> attempt_ended -> settle -> finished | dead | cancelled, or delayed when it
 /// failed with attempts left, or pending again when the attempt was lost.
+///
+/// Where attempts end quickly one after the other, the next tasks in line are leased ahead, before a worker
+/// is free for them: then a worker goes on at once, and the commits of many ends and leases are one. Such a
+/// task is handed out when a worker is free, in its place of the line, and counts as pending until then; a
+/// later push of higher priority comes behind it. It goes back into line when its turn does not come soon,
+/// the channel is paused or the daemon stops. Only first attempts are, of tasks that nothing else depends on:
+/// no expiry, no concurrency key, no record that ends with the start, and not those that may run only once
+/// (the power may fail before they have begun).
 ///
 /// Answers of the store (committed, window_loaded, store_checked) must come in the order in which the store
 /// did the work. Each holds exactly what was submitted before it.
@@ -103,7 +112,7 @@ public:
   queue_effects check(const launcher_knowledge& known, wall_time_ms now);
 
   /// Nothing is leased any more, for shutdown; what runs is still settled.
-  void stop_leasing() noexcept { leasing_stopped_ = true; }
+  queue_effects stop_leasing(wall_time_ms now);
 
   /// Every running task is cancelled, as by task_verb::cancel; for an immediate stop of the daemon, after
   /// stop_leasing().
@@ -116,7 +125,8 @@ public:
   queue_counts counts() const noexcept;
   bool is_recovered() const noexcept { return recovered_; }
   /// Whether the recovery is done, nothing runs, and nothing waits for a commit. A lease that will not be
-  /// handed out any more, because leasing has been stopped, is left to the next recovery and does not count.
+  /// handed out any more, because leasing has been stopped, and that could not be put back into line, is left
+  /// to the next recovery and does not count.
   bool is_quiet() const noexcept;
   /// Whether the recovery is done and no command runs or is about to: a lease that has no worker (its channel
   /// was paused before it could be handed out) does not count.
@@ -128,19 +138,23 @@ public:
 
   /// Running tasks in order of their start, at most `limit`.
   std::vector<task> running_tasks(size_t limit) const;
-  /// Pending tasks in order of execution as far as they stand in the window, at most `limit`.
-  std::vector<task> window_tasks(size_t limit) const { return window_.first(limit); }
+  /// Pending tasks in order of execution as far as they stand in the window or are leased ahead, at most
+  /// `limit`.
+  std::vector<task> waiting_tasks(size_t limit) const;
   /// Whether the window holds every pending task that is in line.
   bool window_is_complete() const noexcept { return window_.is_complete(); }
 
 private:
-  enum class phase : uint8_t { leasing, running, settling };
+  /// `returning`: leased ahead, and on the way back into line.
+  enum class phase : uint8_t { leasing, running, settling, returning };
 
   struct running_task {
     task value;
     phase now = phase::running;
     /// Whether it occupies a worker.
     bool placed = false;
+    /// Whether it is leased ahead, and has no worker yet.
+    bool ahead = false;
     /// Whether the attempt was handed out to be run, by this core or an earlier one.
     bool handed = false;
     /// Whether it was cancelled in the store while its lease was on the way there.
@@ -171,6 +185,11 @@ private:
   };
   struct lease_context {
     attempt_key key;
+    /// Whether there was no worker for it when it was submitted.
+    bool ahead = false;
+  };
+  struct return_context {
+    attempt_key key;
   };
   struct settle_context {
     attempt_key key;
@@ -190,7 +209,7 @@ private:
     task_action action;
   };
   using context = std::variant<insert_context, lease_context, settle_context, promote_context, expire_context,
-                               sweep_context, release_context, mark_context, action_context>;
+                               sweep_context, release_context, mark_context, action_context, return_context>;
 
   struct early_batch {
     batch_token token = 0;
@@ -231,6 +250,10 @@ private:
   void on_lease(const lease_context& purpose, const change_answer& answer, wall_time_ms now,
                 queue_effects& effects);
   void on_settle(const settle_context& purpose, const change_answer& answer, queue_effects& effects);
+  void on_return(const return_context& purpose, const change_answer& answer, wall_time_ms now,
+                 queue_effects& effects);
+  void remember_unsure(const attempt_key& key);
+  void on_lease_failure(const lease_context& purpose);
   void on_promote(const promote_answer& answer, queue_effects& effects);
   void on_failure(context& purpose, const error& why, queue_effects& effects);
 
@@ -288,6 +311,9 @@ private:
   void leave_index(const task& value);
   bool may_lease() const noexcept;
   bool has_place() const noexcept;
+  bool may_lease_ahead(const task& value) const;
+  wall_time_ms return_at() const noexcept;
+  void return_leases(wall_time_ms now);
   void take_place() noexcept;
   void free_place() noexcept;
   void leave_place(running_task& entry) noexcept;
@@ -331,9 +357,19 @@ private:
   /// Held tasks are to be let into line, where there is room.
   bool ask_release_ = false;
   bool releasing_ = false;
-  /// Attempts with a lease and without a worker, in order: found by the recovery or a check, never handed out
-  /// before.
+  /// Attempts with a lease and without a worker, in order, never handed out before: leased ahead, or found by
+  /// the recovery or a check. Some may have ended, or got a worker, meanwhile.
   std::deque<attempt_key> unplaced_;
+  turnover turnover_;
+  /// Attempts that are leased ahead.
+  uint64_t ahead_ = 0;
+  /// Of these: attempts on the way back into line. What is in line waits for them, as it may come behind
+  /// them.
+  uint64_t returning_ = 0;
+  /// Since when none of them has got a worker.
+  wall_time_ms ahead_since_ms_ = 0;
+  /// Attempts whose way back into line is to be submitted again, after a failed commit.
+  std::vector<attempt_key> unreturned_;
 
   /// The launcher, as far as the last recovery or check knows: the name that leases are made under.
   uint64_t launcher_id_ = 0;
@@ -354,6 +390,8 @@ private:
   uint64_t uncommitted_waiting_ = 0;
   /// Of those that occupy a worker: whose lease is on its way to the store.
   uint64_t uncommitted_leases_ = 0;
+  /// Leases on their way to the store that had no worker when they were submitted.
+  uint64_t uncommitted_ahead_ = 0;
   /// No lease, settle or promotion before this moment, after the store failed; 0 when it works.
   wall_time_ms store_retry_at_ms_ = 0;
 

@@ -29,6 +29,13 @@ bool queue_core::join_lease(const task& value) {
   if (running_.empty())
     return false;
   const auto found = running_.find(value.id);
+  if (found != running_.end() && found->second.now == phase::returning) {
+    // It is back in line already: the commit that was reported as failed had happened.
+    leave_place(found->second);
+    leave_index(found->second.value);
+    running_.erase(found);
+    return false;
+  }
   if (found == running_.end() || found->second.now != phase::leasing)
     return false;
   // Cancelled and pending anew, while its lease was on the way: the lease comes after both.
@@ -223,6 +230,54 @@ void queue_core::free_place() noexcept {
 void queue_core::leave_place(running_task& entry) noexcept {
   if (std::exchange(entry.placed, false))
     free_place();
+  if (std::exchange(entry.ahead, false)) {
+    --ahead_;
+    returning_ -= entry.now == phase::returning ? 1 : 0;
+  }
+}
+
+bool queue_core::may_lease_ahead(const task& value) const {
+  if (value.attempt != 0 || value.expires_at_ms != 0 || !value.concurrency_key.empty() ||
+      value.distinct_while_pending)
+    return false;
+  const auto own = value.options ? value.options->delivery : std::nullopt;
+  return (own ? *own : defaults_->delivery.value_or(delivery_kind::at_least_once)) ==
+         delivery_kind::at_least_once;
+}
+
+wall_time_ms queue_core::return_at() const noexcept {
+  return ahead_ > 0 ? ahead_since_ms_ + limits_.ahead_kept_ms : 0;
+}
+
+void queue_core::return_leases(wall_time_ms now) {
+  const auto add_return = [this](attempt_key key) {
+    return_lease operation{key.task_id};
+    add_operation(std::move(operation), return_context{std::move(key)});
+  };
+  for (auto& key : std::exchange(unreturned_, {}))
+    if (const auto found = find_attempt(key);
+        found != running_.end() && found->second.now == phase::returning)
+      add_return(std::move(key));
+  if (ahead_ == 0)
+    return;
+  if (!record_.paused && !leasing_stopped_ && !is_over(return_at(), now, limits_.ahead_kept_ms))
+    return;
+  ahead_since_ms_ = now;
+  std::deque<attempt_key> kept;
+  for (auto& key : unplaced_) {
+    const auto found = find_attempt(key);
+    // What is being cancelled ends when that is committed.
+    if (found == running_.end() || !found->second.ahead || found->second.now != phase::running ||
+        found->second.cancels_open > 0) {
+      kept.push_back(std::move(key));
+      continue;
+    }
+    found->second.now = phase::returning;
+    ++returning_;
+    found->second.changed = event_;
+    add_return(std::move(key));
+  }
+  unplaced_ = std::move(kept);
 }
 
 void queue_core::submit_ends(wall_time_ms now) {
@@ -252,26 +307,40 @@ void queue_core::hand_out_unplaced(wall_time_ms now, queue_effects& effects) {
   while (!unplaced_.empty() && may_lease() && has_place()) {
     const auto found = find_attempt(unplaced_.front());
     unplaced_.pop_front();
-    if (found == running_.end() || found->second.now != phase::running || found->second.placed)
+    if (found == running_.end() || found->second.placed ||
+        (found->second.now != phase::running && found->second.now != phase::leasing))
       continue;
     auto& entry = found->second;
-    if (expires_unstarted(entry.value, now)) {
+    if (entry.now == phase::running && expires_unstarted(entry.value, now)) {
       take_end_unstarted(entry, outcome_kind::expired, now);
       continue;
     }
+    const bool was_ahead = entry.ahead;
+    leave_place(entry);
     take_place();
     entry.placed = true;
     entry.value.started_at_ms = now; // what the lease said may be long ago
+    if (was_ahead)
+      ahead_since_ms_ = now;
+    if (entry.now != phase::running)
+      continue; // it is handed out when its lease is committed
+    if (was_ahead)
+      effects.transitions.push_back({entry.value.id, entry.value.name, entry.value.attempt,
+                                     task_state::running, std::nullopt, entry.value.started_at_ms, 0});
     if (entry.cancels_open == 0)
       hand_out(entry, effects);
   }
 }
 
 void queue_core::lease_from_window(wall_time_ms now) {
-  if (!may_lease())
+  if (!may_lease() || returning_ > 0)
     return;
-  for (auto at = window_.begin(); at != window_.end_of_tasks() && has_place();) {
+  const auto ahead_allowed = std::min(limits_.ahead_max, turnover_.expected_within(limits_.ahead_ms, now));
+  for (auto at = window_.begin(); at != window_.end_of_tasks() && (has_place() || ahead_ < ahead_allowed);) {
     auto& waiting = at->second;
+    const bool ahead = !has_place();
+    if (ahead && !may_lease_ahead(waiting))
+      return;
     if (expires_unstarted(waiting, now)) {
       next_expiry_ms_ = earlier(next_expiry_ms_, waiting.expires_at_ms);
       ++at; // too late for it; the store will say so
@@ -282,17 +351,24 @@ void queue_core::lease_from_window(wall_time_ms now) {
       leave_index(value);
       continue; // it runs already; whatever it did here is not counted any more
     }
-    take_place();
-    ++uncommitted_leases_;
     ++value.attempt;
     value.state = task_state::running;
     value.started_at_ms = now;
     value.launcher_id = launcher_id_;
     attempt_key key{value.id, value.attempt};
-    add_operation(lease_task{value.id, value.attempt, now, launcher_id_}, lease_context{std::move(key)});
+    if (ahead)
+      unplaced_.push_back(key);
+    else
+      take_place();
+    ++(ahead ? uncommitted_ahead_ : uncommitted_leases_);
+    add_operation(lease_task{value.id, value.attempt, now, launcher_id_},
+                  lease_context{std::move(key), ahead});
     auto& entry = begin_entry(std::move(value));
     entry.now = phase::leasing;
-    entry.placed = true;
+    entry.placed = !ahead;
+    entry.ahead = ahead;
+    if (ahead && ahead_++ == 0)
+      ahead_since_ms_ = now;
   }
 }
 
@@ -351,7 +427,10 @@ void queue_core::report_slots(queue_effects& effects) {
 }
 
 bool queue_core::may_wait() const noexcept {
-  if (occupied_ < uncommitted_leases_ + limits_.running_enough)
+  // Those that run keep the machine busy, or those that can follow at once do.
+  const bool enough_run = occupied_ >= uncommitted_leases_ + limits_.running_enough;
+  const bool enough_follow = ahead_ > uncommitted_ahead_ + limits_.ahead_max / 2;
+  if (!enough_run && !enough_follow)
     return false;
   bool ends = false;
   for (const auto& purpose : contexts_) {
@@ -367,6 +446,7 @@ void queue_core::advance(wall_time_ms now, queue_effects& effects) {
   hand_out_unplaced(now, effects);
   if (store_retry_at_ms_ == 0) {
     submit_ends(now);
+    return_leases(now);
     lease_from_window(now);
     ask_for_waiting(now);
     read_backlog(effects);

@@ -39,7 +39,7 @@ channel_status describe(const queue_state& state, uint32_t limit) {
   status.channel = state.dependencies.record.name;
   status.counts = state.core->counts();
   status.tasks = state.core->running_tasks(limit);
-  auto waiting = state.core->window_tasks(limit - std::min<size_t>(limit, status.tasks.size()));
+  auto waiting = state.core->waiting_tasks(limit - std::min<size_t>(limit, status.tasks.size()));
   std::move(waiting.begin(), waiting.end(), std::back_inserter(status.tasks));
   return status;
 }

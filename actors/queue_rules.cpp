@@ -145,4 +145,12 @@ error no_such_task(const std::string& id, const std::string& channel) {
   return {error_code::not_found, "there is no task " + id + " in channel " + channel};
 }
 
+task unleased(task value) {
+  value.state = task_state::pending;
+  value.attempt = 0;
+  value.started_at_ms = 0;
+  value.launcher_id = 0;
+  return value;
+}
+
 } // namespace task_runner

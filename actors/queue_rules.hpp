@@ -42,4 +42,7 @@ error refusal_of(task_verb verb, const std::string& id, task_state state);
 /// No such task: `not_found`.
 error no_such_task(const std::string& id, const std::string& channel);
 
+/// The task as it was before its first lease.
+task unleased(task value);
+
 } // namespace task_runner

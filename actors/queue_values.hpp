@@ -40,6 +40,14 @@ struct queue_limits {
   /// As long as so many commands run, what follows from an end may share a later commit, should the machine
   /// be busy (store_submission::patient).
   uint64_t running_enough = 4;
+  /// Most tasks that are leased ahead: before a worker is free for them, so that none waits for the commit of
+  /// the next lease. 0: none is.
+  uint64_t ahead_max = 32;
+  /// Only so many are leased ahead as are expected to start within this time, milliseconds.
+  int64_t ahead_ms = 25;
+  /// When none of those that were leased ahead has started for this long, they are put back into line,
+  /// milliseconds.
+  int64_t ahead_kept_ms = 100;
   /// Pause after a failed commit before leases, settles and promotions are tried again, milliseconds.
   int64_t store_retry_ms = 1'000;
 };

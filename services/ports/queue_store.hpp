@@ -39,6 +39,14 @@ struct lease_task {
   uint64_t launcher_id = 0;
 };
 
+/// Takes back the lease of a first attempt that was never handed out: the task is pending again, in its
+/// place, as if it had never been leased. Applies only to a running task in its first attempt whose end is
+/// not wanted, without a concurrency key, and whose distinct record did not end with the lease. Answered by
+/// change_answer; when not applied, `after` is the task as it stands.
+struct return_lease {
+  std::string id;
+};
+
 /// Ends an attempt. Applies only to a running task whose attempt is the given one (a stale speaker is
 /// fenced). `state` is finished, dead or cancelled (which releases the distinct record), or pending or
 /// delayed for another attempt (which keeps what has ended as an attempt_record). A running task keeps its
@@ -183,7 +191,7 @@ struct remove_channel {
 using store_operation =
     std::variant<insert_task, lease_task, settle_task, promote_due, mark_origin, forget_batch, save_channel,
                  expire_due, cancel_task, cancel_channel_tasks, retry_task, delete_task, release_distinct,
-                 release_held, purge_ended, adjust_clock, remove_channel>;
+                 release_held, purge_ended, adjust_clock, remove_channel, return_lease>;
 
 /// What became of an insert_task.
 struct insert_answer {

@@ -241,6 +241,27 @@ store_answer memory_store::apply_one(const lease_task& operation) {
   return answer;
 }
 
+store_answer memory_store::apply_one(const return_lease& operation) {
+  change_answer answer;
+  row* const found = find(operation.id);
+  if (found == nullptr)
+    return answer;
+  task& value = found->value;
+  if (value.state != task_state::running || value.attempt != 1 || value.attempts_before != 0 ||
+      value.cancel_requested || value.distinct_while_pending || !value.concurrency_key.empty()) {
+    answer.after = value;
+    return answer;
+  }
+  unlink(value);
+  value.state = task_state::pending;
+  value.attempt = 0;
+  value.started_at_ms = 0;
+  value.launcher_id = 0;
+  link(value);
+  answer.applied = true;
+  return answer;
+}
+
 store_answer memory_store::apply_one(const settle_task& operation) {
   change_answer answer;
   row* const found = find(operation.id);

@@ -63,6 +63,7 @@ private:
 
   store_answer apply_one(const insert_task& operation);
   store_answer apply_one(const lease_task& operation);
+  store_answer apply_one(const return_lease& operation);
   store_answer apply_one(const settle_task& operation);
   store_answer apply_one(const promote_due& operation);
   store_answer apply_one(const expire_due& operation);

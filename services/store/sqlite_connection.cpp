@@ -75,7 +75,7 @@ constexpr std::array by_primary_code{
     meaning{SQLITE_CANTOPEN, error_code::unavailable,
             "cannot be opened: check that its directory exists and belongs to this user"},
     meaning{SQLITE_AUTH, error_code::unavailable,
-            // Denied by the watch over the files' place (sqlite_file.cpp).
+            // Denied by the watch over the files' place (sqlite_connection::commit).
             "is not in its place: its files were moved, removed or replaced; put them back, and the daemon "
             "goes on"},
     meaning{SQLITE_BUSY, error_code::unavailable,
@@ -197,6 +197,31 @@ void sqlite_connection::execute(const char* sql) {
     fail(code);
 }
 
+void sqlite_connection::run_kept(statement_handle& kept, const char* sql) {
+  if (!kept) {
+    sqlite3_stmt* made = nullptr;
+    const int code = sqlite3_prepare_v3(handle_.get(), sql, -1, SQLITE_PREPARE_PERSISTENT, &made, nullptr);
+    kept.reset(made);
+    if (code != SQLITE_OK)
+      fail(code);
+  }
+  const int code = sqlite3_step(kept.get());
+  sqlite3_reset(kept.get()); // says the same once more
+  if (code != SQLITE_DONE)
+    fail(code);
+}
+
+void sqlite_connection::begin() {
+  run_kept(begin_, "BEGIN IMMEDIATE");
+}
+
+void sqlite_connection::commit() {
+  if (in_place_ && !in_place_())
+    throw sqlite_failure(
+        describe_sqlite_error(SQLITE_AUTH, 0, "its files are not those that were opened", path_));
+  run_kept(commit_, "COMMIT");
+}
+
 int64_t sqlite_connection::query_number(const char* sql) {
   sqlite_statement statement(*this, sql);
   sqlite_statement::run run(statement);
@@ -266,6 +291,13 @@ void sqlite_statement::run::finish() {
   }
 }
 
+bool sqlite_statement::run::finish_unless_conflict() {
+  const int code = sqlite3_step(statement_.handle_.get());
+  if (code != SQLITE_DONE && (code & 0xff) != SQLITE_CONSTRAINT)
+    statement_.connection_.fail(code);
+  return code == SQLITE_DONE;
+}
+
 int64_t sqlite_statement::run::number_at(int column) const noexcept {
   return sqlite3_column_int64(statement_.handle_.get(), column);
 }
@@ -290,7 +322,7 @@ sqlite_transaction::sqlite_transaction(sqlite_connection& connection)
   // A rollback that failed is repeated until it succeeds: nothing may be added to what was to be undone.
   if (sqlite3_get_autocommit(connection_.raw()) == 0)
     connection_.execute("ROLLBACK");
-  connection_.execute("BEGIN IMMEDIATE");
+  connection_.begin();
 }
 
 sqlite_transaction::~sqlite_transaction() {
@@ -301,7 +333,7 @@ sqlite_transaction::~sqlite_transaction() {
 }
 
 void sqlite_transaction::commit() {
-  connection_.execute("COMMIT");
+  connection_.commit();
 }
 
 } // namespace task_runner

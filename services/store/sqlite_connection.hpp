@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <new>
 #include <sqlite3.h>
@@ -54,6 +55,16 @@ public:
   /// As query_number, for a text.
   std::string query_text(const char* sql);
 
+  /// Begins a write transaction: takes the write lock now, so that nothing fails half-way for want of it.
+  void begin();
+
+  /// Commits it, unless the files are not in their place (see watch_place), which throws.
+  void commit();
+
+  /// From now on `in_place` is asked before each commit whether the files are still what stands under their
+  /// names; false denies it.
+  void watch_place(std::function<bool()> in_place) { in_place_ = std::move(in_place); }
+
   /// Throws the error that `code` stands for.
   [[noreturn]] void fail(int code) const;
 
@@ -64,7 +75,18 @@ private:
   struct closer {
     void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
   };
+  struct finalizer {
+    void operator()(sqlite3_stmt* handle) const noexcept { sqlite3_finalize(handle); }
+  };
+  using statement_handle = std::unique_ptr<sqlite3_stmt, finalizer>;
+
+  /// Runs a statement without placeholders and rows, compiled at its first use.
+  void run_kept(statement_handle& kept, const char* sql);
+
   std::unique_ptr<sqlite3, closer> handle_;
+  statement_handle begin_;
+  statement_handle commit_;
+  std::function<bool()> in_place_;
   std::string path_;
 };
 
@@ -97,6 +119,8 @@ public:
     bool next();
     /// Steps a statement that returns no row.
     void finish();
+    /// The same, but answers false when a row was in conflict with one that is there.
+    bool finish_unless_conflict();
 
     int64_t number_at(int column) const noexcept;
     bool is_null_at(int column) const noexcept;
@@ -121,7 +145,7 @@ private:
 /// A write transaction that rolls back unless committed.
 class sqlite_transaction {
 public:
-  /// BEGIN IMMEDIATE: takes the write lock now, so that nothing fails half-way for want of it.
+  /// See sqlite_connection::begin.
   explicit sqlite_transaction(sqlite_connection& connection);
   ~sqlite_transaction();
   sqlite_transaction(const sqlite_transaction&) = delete;

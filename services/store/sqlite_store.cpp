@@ -2,6 +2,7 @@
 // Reads are searches in partial indexes that hold unfinished tasks only, and the kept counts of each channel.
 #include "services/store/sqlite_store.hpp"
 
+#include "services/observability/log.hpp"
 #include "services/store/sqlite_connection.hpp"
 #include "services/store/sqlite_file.hpp"
 #include "services/store/sqlite_listing.hpp"
@@ -63,6 +64,21 @@ public:
       , totals_(connection_, "SELECT coalesce(sum(pending + held), 0), coalesce(sum(delayed), 0), "
                              "coalesce(sum(running), 0), coalesce(sum(ended), 0) FROM channel_counts") {}
 
+  ~sqlite_store() override {
+    if (!writer_.has_spare_sequences())
+      return;
+    const auto given_back = guarded([&] {
+      sqlite_transaction transaction(connection_);
+      writer_.give_back_sequences();
+      transaction.commit();
+    });
+    if (!given_back)
+      log_event(log_level::warning, "the store was closed with a gap in the order of acceptance",
+                {{"error", given_back.failure().message}});
+  }
+  sqlite_store(const sqlite_store&) = delete;
+  sqlite_store& operator=(const sqlite_store&) = delete;
+
   result<std::vector<store_answer>> apply(const std::vector<store_operation>& operations) override {
     if (auto checked = check_operations(operations); !checked)
       return checked.failure();
@@ -70,6 +86,7 @@ public:
       sqlite_transaction transaction(connection_);
       auto answers = writer_.apply(operations);
       transaction.commit();
+      writer_.committed();
       return answers;
     });
   }
@@ -147,6 +164,7 @@ public:
           task row = read_task_row(connection_, run, channel);
           if (!meter.admit(row))
             break;
+          writer_.note_place(row.id, static_cast<int64_t>(row.sequence), number);
           window.push_back(std::move(row));
         }
         return meter.open();

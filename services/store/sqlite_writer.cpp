@@ -1,4 +1,4 @@
-// The frame of a transaction, and the life of a task: inserting, leasing, settling, promoting, marking.
+// The frame of a transaction, and the life of a task: leasing, settling, promoting, marking.
 // Each is a few searches in an index, whatever the number of rows; INDEXED BY makes a statement that would
 // scan instead fail to compile.
 #include "services/store/sqlite_writer.hpp"
@@ -15,12 +15,29 @@ namespace task_runner {
 
 namespace {
 
+/// Sequences that are reserved with one write; a crash leaves a gap of at most so many.
+constexpr int64_t reserved_sequences = 4'096;
+
+/// Channels whose numbers are remembered at most.
+constexpr size_t channel_numbers_max = 4'096;
+
 /// The output that counts for an attempt, where ?1 is kept_bytes_max; for a task, the last attempt and what
 /// stands in `attempts`, unless it stands there itself.
 constexpr const char* kept_bytes_of_task =
     "SELECT coalesce((SELECT sum(min(a.output_bytes, ?1)) FROM attempts a WHERE a.task = t.sequence), 0) + "
     "CASE WHEN EXISTS (SELECT 1 FROM attempts a WHERE a.task = t.sequence AND a.attempt = t.attempt) "
     "THEN 0 ELSE min(t.output_bytes, ?1) END FROM tasks t WHERE t.sequence = ?2";
+
+/// Binds what a settlement writes into the row.
+void bind_settlement(sqlite_statement::run& run, const settle_task& operation) {
+  bind_outcome(run, operation.how);
+  run.text_or_null(operation.how.error)
+      .number(static_cast<int64_t>(operation.state))
+      .number(operation.recoveries)
+      .number(operation.ended_at_ms)
+      .number(operation.started_at_ms)
+      .number(static_cast<int64_t>(operation.output_bytes));
+}
 
 } // namespace
 
@@ -39,6 +56,9 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
                                  "concurrency_key IS NOT NULL FROM tasks WHERE id = ?")
     , find_whole_(connection, "SELECT " TASK_ROW_COLUMNS ", channel FROM tasks WHERE id = ?")
     , insert_(connection, insert_task_row)
+    , insert_one_(connection, insert_plain_rows(1).c_str())
+    , insert_few_(connection, insert_plain_rows(insert_few).c_str())
+    , insert_many_(connection, insert_plain_rows(insert_many).c_str())
     , find_holder_(connection,
                    "SELECT id FROM tasks INDEXED BY tasks_distinct "
                    "WHERE channel = ? AND distinct_key = ? AND distinct_key IS NOT NULL AND state < 3")
@@ -49,10 +69,26 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
              "UPDATE tasks SET state = 2, attempt = ?, started_at_ms = ?, ended_at_ms = 0, outcome_kind = "
              "NULL, outcome_code = NULL, outcome_error = NULL, output_bytes = 0, launcher_id = ? "
              "WHERE sequence = ?")
+    , lease_at_once_(
+          connection,
+          "UPDATE tasks NOT INDEXED SET state = 2, attempt = ?1, started_at_ms = ?2, ended_at_ms = 0, "
+          "outcome_kind = NULL, outcome_code = NULL, outcome_error = NULL, output_bytes = 0, "
+          "launcher_id = ?3 WHERE sequence = ?4 AND id = ?5 AND channel = ?6 AND state = 0 AND held = 0 "
+          "AND attempt < ?1 AND distinct_while_pending = 0")
+    , return_lease_(connection,
+                    "UPDATE tasks SET state = 0, attempt = 0, started_at_ms = 0, launcher_id = 0 "
+                    "WHERE sequence = ? AND attempt = 1 AND attempts_before = 0 AND cancel_requested = 0 "
+                    "AND distinct_while_pending = 0 AND concurrency_key IS NULL")
     , settle_(connection,
               "UPDATE tasks SET outcome_kind = ?, outcome_code = ?, outcome_error = ?, state = ?, "
               "recoveries = ?, ended_at_ms = ?, started_at_ms = coalesce(nullif(?, 0), started_at_ms), "
               "output_bytes = ? WHERE sequence = ?")
+    , settle_at_once_(
+          connection,
+          "UPDATE tasks NOT INDEXED SET outcome_kind = ?, outcome_code = ?, outcome_error = ?, state = ?, "
+          "recoveries = ?, ended_at_ms = ?, started_at_ms = coalesce(nullif(?, 0), started_at_ms), "
+          "output_bytes = ? WHERE sequence = ? AND id = ? AND channel = ? AND state = 2 AND attempt = ? "
+          "AND concurrency_key IS NULL")
     , set_backoff_(connection, "UPDATE tasks SET not_before_ms = ?, delay_is_relative = 1 WHERE sequence = ?")
     , record_attempt_(
           connection,
@@ -135,17 +171,24 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
 // -- the frame --------------------------------------------------------------------
 
 std::vector<store_answer> sqlite_writer::apply(const std::vector<store_operation>& operations) {
-  channel_numbers_.clear();
   count_changes_.clear();
-  read_state();
-  const int64_t first_sequence = next_sequence_;
+  // Until the commit is told of, nothing that is remembered holds for the next transaction.
+  if (!std::exchange(is_state_known_, false) || channel_numbers_.size() > channel_numbers_max) {
+    channel_numbers_.clear();
+    read_state();
+  }
   std::vector<store_answer> answers;
   answers.reserve(operations.size());
-  for (const auto& operation : operations)
-    answers.push_back(std::visit([this](const auto& one) { return apply_one(one); }, operation));
+  while (answers.size() < operations.size()) {
+    const size_t next = answers.size();
+    if (insert_together(operations, next, answers) == 0)
+      answers.push_back(std::visit([this](const auto& one) { return apply_one(one); }, operations[next]));
+  }
   write_counts();
-  if (next_sequence_ != first_sequence)
-    sqlite_statement::run(write_next_sequence_).number(next_sequence_).finish();
+  if (next_sequence_ > reserved_until_) {
+    reserved_until_ = next_sequence_ + reserved_sequences;
+    sqlite_statement::run(write_next_sequence_).number(reserved_until_).finish();
+  }
   return answers;
 }
 
@@ -154,7 +197,13 @@ void sqlite_writer::read_state() {
   if (!run.next())
     connection_.fail_damaged("the next sequence or the bound of kept output is missing");
   next_sequence_ = run.number_at(0);
+  reserved_until_ = next_sequence_;
   kept_bytes_max_ = run.number_at(1);
+}
+
+void sqlite_writer::give_back_sequences() {
+  is_state_known_ = false;
+  sqlite_statement::run(write_next_sequence_).number(next_sequence_).finish();
 }
 
 int64_t& sqlite_writer::count_change::of(task_state state, bool is_held) noexcept {
@@ -303,77 +352,6 @@ bool sqlite_writer::mark(const push_origin& origin) {
   return sqlite3_changes64(connection_.raw()) > 0;
 }
 
-bool sqlite_writer::insert_row(int64_t channel_number, const task& value) {
-  const task_row_texts texts(value);
-  {
-    sqlite_statement::run run(insert_);
-    bind_task_row(run, channel_number, next_sequence_, value, texts);
-    run.finish();
-  }
-  return sqlite3_changes64(connection_.raw()) > 0;
-}
-
-store_answer sqlite_writer::apply_one(const insert_task& operation) {
-  insert_answer answer;
-  if (operation.origin && !mark(*operation.origin)) {
-    answer.what = insert_answer::kind::duplicate_origin;
-    return answer;
-  }
-  const int64_t channel = channel_number(operation.value.channel, true);
-  // Nearly every task goes in as it is; only a concurrency key may change where it stands.
-  const task* value = &operation.value;
-  std::optional<task> placed;
-  if (value->held || !value->concurrency_key.empty()) {
-    placed = *value;
-    placed->held = value->state != task_state::delayed && !has_room(channel, *value);
-    if (placed->held && placed->state == task_state::running) {
-      placed->state = task_state::pending;
-      placed->attempt = 0;
-      placed->started_at_ms = 0;
-      placed->launcher_id = 0;
-    }
-    value = &*placed;
-  }
-  // Insert first and ask only when that writes nothing: nearly every push is new.
-  if (!insert_row(channel, *value))
-    return explain_conflict(operation, channel);
-  // Inserted with its key, for the check, and only then without.
-  if (value->state == task_state::running && value->distinct_while_pending && !value->distinct_key.empty())
-    sqlite_statement::run(clear_distinct_).number(next_sequence_).finish();
-  ++count_changes_[channel].of(value->state, value->held);
-  answer.sequence = static_cast<uint64_t>(next_sequence_++);
-  answer.held = value->held;
-  return answer;
-}
-
-insert_answer sqlite_writer::explain_conflict(const insert_task& operation, int64_t channel_number) {
-  const task& value = operation.value;
-  insert_answer answer;
-  if (find_position(value.id)) {
-    if (operation.origin)
-      sqlite_statement::run(unmark_)
-          .number(static_cast<int64_t>(operation.origin->batch))
-          .number(operation.origin->position)
-          .finish();
-    const task_row_texts texts(value);
-    sqlite_statement::run same(find_same_);
-    same.text(value.id)
-        .number(channel_number)
-        .text(value.name)
-        .text_or_null(value.command.line)
-        .blob_or_null(texts.argv);
-    answer.what = insert_answer::kind::duplicate_id;
-    answer.holder_id = value.id;
-    answer.same_definition = same.next();
-    return answer;
-  }
-  answer.what = insert_answer::kind::duplicate_key;
-  answer.holder_id = find_holder(channel_number, value.distinct_key);
-  if (answer.holder_id.empty())
-    connection_.fail_damaged("sequence " + std::to_string(next_sequence_) + " is taken");
-  return answer;
-}
-
 change_answer sqlite_writer::refused(const std::string& id) {
   change_answer answer;
   if (auto found = find_whole(id))
@@ -381,8 +359,31 @@ change_answer sqlite_writer::refused(const std::string& id) {
   return answer;
 }
 
+bool sqlite_writer::lease_at_once(const lease_task& operation) {
+  const auto* place = places_.find(operation.id);
+  if (place == nullptr)
+    return false;
+  {
+    sqlite_statement::run run(lease_at_once_);
+    run.number(operation.attempt)
+        .number(operation.started_at_ms)
+        .number(static_cast<int64_t>(operation.launcher_id))
+        .number(place->sequence)
+        .text(operation.id)
+        .number(place->channel_number)
+        .finish();
+  }
+  if (sqlite3_changes64(connection_.raw()) == 0)
+    return false;
+  moved(place->channel_number, task_state::pending, false, task_state::running, false);
+  return true;
+}
+
 store_answer sqlite_writer::apply_one(const lease_task& operation) {
   change_answer answer;
+  answer.applied = lease_at_once(operation);
+  if (answer.applied)
+    return answer;
   const auto found = find_position(operation.id);
   if (!found || found->state != task_state::pending || found->held || found->attempt >= operation.attempt)
     return refused(operation.id);
@@ -399,8 +400,47 @@ store_answer sqlite_writer::apply_one(const lease_task& operation) {
   return answer;
 }
 
+bool sqlite_writer::settle_at_once(const settle_task& operation) {
+  // A later attempt has history that counts for what is kept.
+  const auto* place =
+      operation.attempt == 1 && is_terminal(operation.state) ? places_.find(operation.id) : nullptr;
+  if (place == nullptr)
+    return false;
+  {
+    sqlite_statement::run run(settle_at_once_);
+    bind_settlement(run, operation);
+    run.number(place->sequence)
+        .text(operation.id)
+        .number(place->channel_number)
+        .number(operation.attempt)
+        .finish();
+  }
+  if (sqlite3_changes64(connection_.raw()) == 0)
+    return false;
+  moved(place->channel_number, task_state::running, false, operation.state, false);
+  count_changes_[place->channel_number].kept_bytes +=
+      std::min(static_cast<int64_t>(operation.output_bytes), kept_bytes_max_);
+  return true;
+}
+
+store_answer sqlite_writer::apply_one(const return_lease& operation) {
+  change_answer answer;
+  const auto found = find_position(operation.id);
+  if (!found || found->state != task_state::running)
+    return refused(operation.id);
+  sqlite_statement::run(return_lease_).number(found->sequence).finish();
+  if (sqlite3_changes64(connection_.raw()) == 0)
+    return refused(operation.id);
+  moved(found->channel_number, task_state::running, false, task_state::pending, false);
+  answer.applied = true;
+  return answer;
+}
+
 store_answer sqlite_writer::apply_one(const settle_task& operation) {
   change_answer answer;
+  answer.applied = settle_at_once(operation);
+  if (answer.applied)
+    return answer;
   const auto found = find_position(operation.id);
   if (!found || found->state != task_state::running || found->attempt != operation.attempt)
     return refused(operation.id);
@@ -409,15 +449,8 @@ store_answer sqlite_writer::apply_one(const settle_task& operation) {
     sqlite_statement::run(set_backoff_).number(operation.not_before_ms).number(found->sequence).finish();
   {
     sqlite_statement::run run(settle_);
-    bind_outcome(run, operation.how);
-    run.text_or_null(operation.how.error)
-        .number(static_cast<int64_t>(operation.state))
-        .number(operation.recoveries)
-        .number(operation.ended_at_ms)
-        .number(operation.started_at_ms)
-        .number(static_cast<int64_t>(operation.output_bytes))
-        .number(found->sequence)
-        .finish();
+    bind_settlement(run, operation);
+    run.number(found->sequence).finish();
   }
   moved(found->channel_number, task_state::running, false, operation.state, false);
   if (!is_terminal(operation.state))

@@ -3,8 +3,10 @@
 #pragma once
 
 #include "services/ports/queue_store.hpp"
+#include "services/store/place_hints.hpp"
 #include "services/store/sqlite_connection.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,11 +15,11 @@
 
 namespace task_runner {
 
-/// Applies operations. Throws sqlite_failure. Between transactions it remembers nothing but its compiled
-/// statements, so that a rollback has nothing to undo here. Not thread-safe.
+/// Applies operations. Throws sqlite_failure. What it remembers from one transaction to the next it forgets
+/// unless it is told of the commit, so that a rollback has nothing to undo here. Not thread-safe.
 ///
-/// sqlite_writer.cpp has the frame and the life of a task, sqlite_stopping.cpp what people and moments do to
-/// it, sqlite_upkeep.cpp purging, the clock and channels.
+/// sqlite_writer.cpp has the frame and the life of a task, sqlite_inserting.cpp its beginning,
+/// sqlite_stopping.cpp what people and moments do to it, sqlite_upkeep.cpp purging, the clock and channels.
 class sqlite_writer {
 public:
   explicit sqlite_writer(sqlite_connection& connection);
@@ -25,7 +27,26 @@ public:
   /// REQUIRES: a transaction is open, and rolled back when this throws.
   std::vector<store_answer> apply(const std::vector<store_operation>& operations);
 
+  /// To be told after each commit of what apply did.
+  void committed() noexcept { is_state_known_ = true; }
+
+  /// Notes where a task stands, for the lease that will come. It may be wrong.
+  void note_place(const std::string& id, int64_t sequence, int64_t channel_number) noexcept {
+    places_.note(id, sequence, channel_number);
+  }
+
+  /// Whether sequences were reserved that no task has had.
+  bool has_spare_sequences() const noexcept { return is_state_known_ && reserved_until_ > next_sequence_; }
+
+  /// Gives them back, so that the order of acceptance has no gap. REQUIRES: a transaction is open, and
+  /// nothing is applied after it.
+  void give_back_sequences();
+
 private:
+  /// Rows that one statement inserts, so that the table and its indexes are opened once for all of them.
+  static constexpr size_t insert_few = 4;
+  static constexpr size_t insert_many = 16;
+
   /// How the counts of one channel have changed in this transaction.
   struct count_change {
     int64_t pending = 0;
@@ -74,6 +95,7 @@ private:
 
   store_answer apply_one(const insert_task& operation);
   store_answer apply_one(const lease_task& operation);
+  store_answer apply_one(const return_lease& operation);
   store_answer apply_one(const settle_task& operation);
   store_answer apply_one(const promote_due& operation);
   store_answer apply_one(const expire_due& operation);
@@ -92,10 +114,22 @@ private:
 
   /// Whether the place was not marked before; it is now.
   bool mark(const push_origin& origin);
+  /// Inserts as many of the operations from `from` on as can go into one statement. Appends their answers and
+  /// says how many these are: 0 when the first is not a plain task.
+  size_t insert_together(const std::vector<store_operation>& operations, size_t from,
+                         std::vector<store_answer>& answers);
+  /// Inserts one task whose origin has been marked.
+  insert_answer insert_marked(const insert_task& operation);
+  /// What follows from an insertion under the next sequence, which is the next one's from then on.
+  insert_answer inserted(int64_t channel_number, const task& value);
   /// Inserts the row as it stands, under the next sequence. False when the id or the distinct key is taken.
   bool insert_row(int64_t channel_number, const task& value);
   /// Why insert_row wrote nothing.
   insert_answer explain_conflict(const insert_task& operation, int64_t channel_number);
+  /// Lease and settle as they nearly always are: the task is where it was last met and stands as expected.
+  /// False when not; then nothing was changed.
+  bool lease_at_once(const lease_task& operation);
+  bool settle_at_once(const settle_task& operation);
   std::optional<task_position> find_position(const std::string& id);
   std::optional<found_task> find_whole(const std::string& id);
   /// The answer to a change that does not apply: the task as it stands.
@@ -152,10 +186,16 @@ private:
   sqlite_statement find_whole_;
   // The life of a task.
   sqlite_statement insert_;
+  sqlite_statement insert_one_;
+  sqlite_statement insert_few_;
+  sqlite_statement insert_many_;
   sqlite_statement find_holder_;
   sqlite_statement find_same_;
   sqlite_statement lease_;
+  sqlite_statement lease_at_once_;
+  sqlite_statement return_lease_;
   sqlite_statement settle_;
+  sqlite_statement settle_at_once_;
   sqlite_statement set_backoff_;
   sqlite_statement record_attempt_;
   sqlite_statement load_due_;
@@ -194,11 +234,19 @@ private:
   sqlite_statement remove_channel_;
   sqlite_statement count_unfinished_;
 
-  // Of the transaction in progress.
+  place_hints places_;
+
+  // As of the last commit, with what the transaction in progress has changed; read anew unless
+  // is_state_known_.
+  bool is_state_known_ = false;
   int64_t next_sequence_ = 0;
+  /// What stands in the file as the next sequence: those before it are not given to others after a crash.
+  int64_t reserved_until_ = 0;
   /// Most that one attempt's output counts for, as last told by a purge.
   int64_t kept_bytes_max_ = 0;
   std::unordered_map<std::string, int64_t> channel_numbers_;
+
+  // Of the transaction in progress.
   std::unordered_map<int64_t, count_change> count_changes_;
 };
 

@@ -72,6 +72,7 @@ struct operation_fault {
       return moment_fault;
     return operation.output_bytes > number_max ? number_fault : nullptr;
   }
+  const char* operator()(const return_lease&) const { return nullptr; }
   const char* operator()(const promote_due&) const { return nullptr; }
   const char* operator()(const expire_due&) const { return nullptr; }
   const char* operator()(const cancel_task&) const { return nullptr; }
@@ -132,6 +133,7 @@ struct operation_bytes {
   uint64_t operator()(const forget_batch&) const { return fixed_bytes; }
   uint64_t operator()(const purge_ended&) const { return fixed_bytes; }
   uint64_t operator()(const lease_task& operation) const { return of_task(operation); }
+  uint64_t operator()(const return_lease& operation) const { return of_task(operation); }
   uint64_t operator()(const cancel_task& operation) const { return of_task(operation); }
   uint64_t operator()(const retry_task& operation) const { return of_task(operation); }
   uint64_t operator()(const delete_task& operation) const { return of_task(operation); }

@@ -72,6 +72,46 @@ void bind_task_row(sqlite_statement::run& run, int64_t channel_number, int64_t s
       .number(static_cast<int64_t>(value.launcher_id));
 }
 
+bool is_plain(const task& value) noexcept {
+  const bool is_new = value.attempts_before == 0 && value.recoveries == 0 && !value.cancel_requested &&
+                      value.ended_at_ms == 0 && value.output_bytes == 0 && !value.last_outcome;
+  const bool at_once = (value.state == task_state::pending || value.state == task_state::running) &&
+                       value.not_before_ms == 0 && !value.delay_is_relative && value.expires_at_ms == 0;
+  return is_new && at_once && !value.held && value.concurrency_key.empty() && value.concurrency_max == 0;
+}
+
+std::string insert_plain_rows(size_t rows) {
+  const std::string conflict = rows == 1 ? " ON CONFLICT DO NOTHING" : "";
+  std::string sql = rows == 1 ? "INSERT" : "INSERT OR FAIL";
+  sql += " INTO tasks (channel, " TASK_ROW_COLUMNS ") VALUES ";
+  for (size_t row = 0; row < rows; ++row) {
+    sql += row == 0 ? "(" : ", (";
+    // The order of TASK_ROW_COLUMNS, behind the channel.
+    sql +=
+        "?, ?, ?, 0, ?, 0, 0, 0, ?, 0, ?, 0, ?, 0, 0, ?, 0, NULL, NULL, 0, ?, NULL, ?, NULL, ?, ?, ?, ?, ?)";
+  }
+  return sql + conflict;
+}
+
+void bind_plain_row(sqlite_statement::run& run, int64_t channel_number, int64_t sequence, const task& value,
+                    const task_row_texts& texts) {
+  run.number(channel_number)
+      .number(sequence)
+      .number(static_cast<int64_t>(value.state))
+      .number(value.attempt)
+      .number(value.distinct_while_pending ? 1 : 0)
+      .number(value.priority)
+      .number(value.created_at_ms)
+      .number(value.started_at_ms)
+      .text(value.id)
+      .text_or_null(value.distinct_key)
+      .text(value.name)
+      .text_or_null(value.command.line)
+      .blob_or_null(texts.argv)
+      .text_or_null(texts.options)
+      .number(static_cast<int64_t>(value.launcher_id));
+}
+
 outcome read_outcome(const sqlite_connection& connection, const sqlite_statement::run& run, int kind_column,
                      int code_column, int error_column, const std::string& whose) {
   const int64_t kind = run.number_at(kind_column);

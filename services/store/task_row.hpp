@@ -5,6 +5,7 @@
 #include "services/domain/task.hpp"
 #include "services/store/sqlite_connection.hpp"
 
+#include <cstddef>
 #include <string>
 
 namespace task_runner {
@@ -36,6 +37,19 @@ struct task_row_texts {
 /// Binds a task as insert_task_row wants it. `value` and `texts` must outlive the run.
 void bind_task_row(sqlite_statement::run& run, int64_t channel_number, int64_t sequence, const task& value,
                    const task_row_texts& texts);
+
+/// Whether the task is as nearly all are when they are inserted: pending or running, with nothing set that
+/// insert_plain_rows leaves out.
+bool is_plain(const task& value) noexcept;
+
+/// Inserts `rows` plain tasks with one statement, which opens the table and its indexes once instead of once
+/// for each; bind_plain_row fills the placeholders of one. A single one writes nothing when the id or the
+/// distinct key is taken; of several, those before the first that is taken are inserted.
+std::string insert_plain_rows(size_t rows);
+
+/// As bind_task_row, for insert_plain_rows.
+void bind_plain_row(sqlite_statement::run& run, int64_t channel_number, int64_t sequence, const task& value,
+                    const task_row_texts& texts);
 
 /// Binds the kind and the code of an outcome.
 void bind_outcome(sqlite_statement::run& run, const outcome& how);

@@ -69,7 +69,7 @@ public:
 
 private:
   store_operation operation() {
-    switch (below(36)) {
+    switch (below(38)) {
     case 0:
       return mark_origin{origin()};
     case 1:
@@ -115,6 +115,9 @@ private:
     case 27:
       return adjust_clock{static_cast<int64_t>(below(41)) - 20,
                           {"boot-" + std::to_string(below(3)), static_cast<int64_t>(below(100)) - 50}};
+    case 28:
+    case 29:
+      return return_lease{id()};
     default:
       return insertion();
     }
@@ -260,6 +263,8 @@ void note_what_happened(const store_operation& operation, const store_answer& an
       return;
     if (std::get_if<lease_task>(&operation) != nullptr)
       ++seen["applied by lease"];
+    if (std::get_if<return_lease>(&operation) != nullptr)
+      ++seen["applied by return"];
     if (std::get_if<settle_task>(&operation) != nullptr)
       ++seen["applied by settle"];
     if (std::get_if<cancel_task>(&operation) != nullptr)
@@ -344,6 +349,7 @@ TEST_CASE("store: both stores answer random operations alike") {
                                                                    {"inserted as held", 50},
                                                                    {"ended", 100},
                                                                    {"applied by lease", 50},
+                                                                   {"applied by return", 5},
                                                                    {"applied by settle", 50},
                                                                    {"applied by cancel", 20},
                                                                    {"applied by retry", 20},

@@ -177,6 +177,59 @@ STORE_TEST("a lease is given once and only to a pending task") {
   REQUIRE(recovery.delayed_count == 1);
 }
 
+STORE_TEST("a first lease that was not handed out is taken back, as if it had never been") {
+  TestType backend;
+  auto store = backend.open();
+  for (const char* id : {"a", "b"})
+    insert(*store, make_task(id));
+  const auto before = require_value(store->find_task("a"));
+  REQUIRE_FALSE(change(*store, return_lease{"a"}));
+  REQUIRE_FALSE(change(*store, return_lease{"nobody"}));
+  REQUIRE(change(*store, lease_task{"a", 1, 10, 7}));
+  REQUIRE(change(*store, return_lease{"a"}));
+  const auto back = require_value(store->find_task("a"));
+  REQUIRE(back->state == task_state::pending);
+  REQUIRE(back->attempt == 0);
+  REQUIRE(back->started_at_ms == 0);
+  REQUIRE(back->launcher_id == 0);
+  REQUIRE(back->sequence == before->sequence);
+  REQUIRE(ids_of(require_value(store->load_pending("default", order_front, {}))) ==
+          std::vector<std::string>{"a", "b"});
+  const auto recovery = require_value(store->recover_channel("default"));
+  REQUIRE(recovery.pending_count == 2);
+  REQUIRE(recovery.running.empty());
+  // The same attempt is leased again, and is another's to end.
+  REQUIRE(change(*store, lease_task{"a", 1, 20, 7}));
+  REQUIRE(change(*store, settled("a", 1, task_state::finished)));
+  REQUIRE_FALSE(change(*store, return_lease{"a"}));
+}
+
+STORE_TEST("a lease is not taken back where something else depended on it") {
+  TestType backend;
+  auto store = backend.open();
+  auto keyed = make_task("keyed");
+  keyed.concurrency_key = "key";
+  keyed.concurrency_max = 1;
+  auto released = make_task("released");
+  released.distinct_key = "what";
+  released.distinct_while_pending = true;
+  for (const auto& one : {keyed, released, make_task("cancelled"), make_task("second")})
+    insert(*store, one);
+  for (const char* id : {"keyed", "released", "cancelled", "second"})
+    REQUIRE(change(*store, lease_task{id, 1, 10}));
+  change(*store, cancel_task{"cancelled", 11});
+  REQUIRE(
+      change(*store, settle_task{"second", 1, task_state::pending, {outcome_kind::lost, 0, ""}, 12, 20, 1}));
+  REQUIRE(change(*store, lease_task{"second", 2, 30}));
+  for (const char* id : {"keyed", "released", "cancelled", "second"}) {
+    INFO(id);
+    const auto answer = changed(*store, return_lease{id});
+    CHECK_FALSE(answer.applied);
+    REQUIRE(answer.after);
+    CHECK(answer.after->state == task_state::running);
+  }
+}
+
 STORE_TEST("settling is fenced by the attempt") {
   TestType backend;
   auto store = backend.open();

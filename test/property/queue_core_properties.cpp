@@ -67,6 +67,7 @@ TEST_CASE("no history of faults loses a task, runs one twice, or breaks another 
     return;
   // That everything was tried.
   CHECK(seen.finished > 0);
+  CHECK(seen.returned > 0);
   CHECK(seen.retried_by_queue > 0);
   CHECK(seen.retried_by_person > 0);
   CHECK(seen.cancelled_waiting > 0);

@@ -20,6 +20,8 @@ queue_limits small_limits() {
   limits.promote_batch = 3;
   limits.uncommitted_max = 64;
   limits.actions_max = 32;
+  limits.ahead_max = 3;
+  limits.ahead_ms = 1'000; // time passes quickly here, and few commands end in it
   return limits;
 }
 
@@ -28,6 +30,7 @@ queue_limits small_limits() {
 void queue_simulation::tally::add(const tally& other) {
   accepted += other.accepted;
   starts += other.starts;
+  returned += other.returned;
   finished += other.finished;
   retried_by_queue += other.retried_by_queue;
   retried_by_person += other.retried_by_person;
@@ -390,7 +393,7 @@ void queue_simulation::change_something(channel& of) {
   default:
     if (of.core && one_in(6) && !faults_.none()) {
       of.leasing_stopped = true;
-      of.core->stop_leasing();
+      apply(of, of.core->stop_leasing(now_));
       if (one_in(2)) {
         for (const auto& id : of.ids)
           tasks_[id].cancel_asked = true;

@@ -57,6 +57,8 @@ public:
   struct tally {
     size_t accepted = 0;
     size_t starts = 0;
+    /// Leases ahead that were taken back.
+    size_t returned = 0;
     size_t finished = 0;
     size_t retried_by_queue = 0;
     size_t retried_by_person = 0;

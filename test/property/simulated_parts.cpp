@@ -96,7 +96,12 @@ void queue_simulation::submit(channel& of, store_submission submission) {
 void queue_simulation::note_leases(const std::vector<store_operation>& operations,
                                    const std::vector<store_answer>& answers) {
   for (size_t i = 0; i < operations.size(); ++i) {
-    if (const auto* const lease = std::get_if<lease_task>(&operations[i])) {
+    if (const auto* const returned = std::get_if<return_lease>(&operations[i])) {
+      const bool applied = std::get<change_answer>(answers[i]).applied;
+      tally_.returned += applied ? 1 : 0;
+      demand(!applied || started_ever_.count({returned->id, 1}) == 0,
+             "no lease of a started attempt is taken back", returned->id);
+    } else if (const auto* const lease = std::get_if<lease_task>(&operations[i])) {
       if (std::get<change_answer>(answers[i]).applied)
         leased_for_[{lease->id, lease->attempt}] = lease->launcher_id;
     } else if (const auto* const insert = std::get_if<insert_task>(&operations[i])) {

@@ -3,25 +3,32 @@
 #include "test/property/queue_simulation.hpp"
 
 #include <algorithm>
+#include <deque>
 
 namespace task_runner::test {
 
 void queue_simulation::check_order(const channel& of, const store_submission& submission) {
   auto waiting = store_.load_pending(of.record.name, order_front, {64, 1U << 30U});
   demand(static_cast<bool>(waiting), "the store reads");
-  const task* first = nullptr;
+  const auto leases = std::any_of(
+      submission.operations.begin(), submission.operations.end(),
+      [](const store_operation& operation) { return std::holds_alternative<lease_task>(operation); });
+  std::deque<const task*> line;
   for (const auto& value : *waiting)
-    if (value.expires_at_ms == 0 || value.attempt > 0 || value.expires_at_ms > now_) {
-      first = &value;
-      break;
-    }
+    if (value.expires_at_ms == 0 || value.attempt > 0 || value.expires_at_ms > now_)
+      line.push_back(&value);
   for (const auto& operation : submission.operations) {
-    if (const auto* const lease = std::get_if<lease_task>(&operation))
-      demand(first != nullptr && first->id == lease->id,
+    // What is put back may come before what waits: nothing is leased beside it.
+    demand(!std::holds_alternative<return_lease>(operation) || !leases,
+           "nothing is leased while a lease is taken back");
+    if (const auto* const lease = std::get_if<lease_task>(&operation)) {
+      demand(!line.empty() && line.front()->id == lease->id,
              "what starts next has the highest priority, and of those the first", lease->id);
+      line.pop_front();
+    }
     const auto* const insert = std::get_if<insert_task>(&operation);
     if (insert != nullptr && insert->value.state == task_state::running)
-      demand(first == nullptr || first->priority < insert->value.priority,
+      demand(line.empty() || line.front()->priority < insert->value.priority,
              "nothing that is pushed overtakes what waits");
   }
 }
