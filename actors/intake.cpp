@@ -41,10 +41,10 @@ std::string display_name(const push_item& item) {
   return name;
 }
 
-admitted_push complete(push_item item, const std::string& channel, wall_time_ms now) {
-  admitted_push admitted;
+/// Makes a task of an item, in its place among others.
+void complete(push_item&& item, const std::string& channel, wall_time_ms now, admitted_push& admitted) {
   auto& value = admitted.value;
-  value.name = display_name(item);
+  value.name = item.name.empty() ? display_name(item) : std::move(item.name);
   value.id = item.id.empty() ? make_task_id(now) : std::move(item.id);
   value.channel = channel;
   value.command = std::move(item.command);
@@ -61,7 +61,6 @@ admitted_push complete(push_item item, const std::string& channel, wall_time_ms 
     value.options = std::make_shared<const task_options>(std::move(item.options));
   value.distinct_key = std::move(item.distinct_key);
   admitted.origin = item.origin;
-  return admitted;
 }
 
 push_reply refused(const push_item& item, error why) {
@@ -101,42 +100,59 @@ void scatter(intake_pointer self, const std::shared_ptr<scattered_batch>& whole,
   }
 }
 
+/// An item that is not sent on, with its place in the batch.
+struct refused_item {
+  size_t place = 0;
+  push_reply reply;
+};
+
+/// The answers of the whole batch, before its channels have given theirs.
+push_replies begin_replies(size_t count, std::vector<refused_item>&& refusals,
+                           const std::map<std::string, batch_part>& parts) {
+  push_replies gathered;
+  gathered.replies.resize(count);
+  for (auto& one : refusals)
+    gathered.replies[one.place] = std::move(one.reply);
+  for (const auto& [channel, part] : parts)
+    for (size_t i = 0; i < part.places.size(); ++i)
+      gathered.replies[part.places[i]].task_name = part.batch.items[i].value.name;
+  return gathered;
+}
+
 caf::result<push_replies> take(intake_pointer self, push_batch& batch) {
   const auto& d = self->state.dependencies;
   const auto now = d.clock->now_ms();
-  push_replies gathered;
-  gathered.replies.resize(batch.items.size());
+  std::vector<refused_item> refusals;
   std::map<std::string, batch_part> parts;
-  size_t admitted = 0;
+  batch_part* part = nullptr;
   for (size_t i = 0; i < batch.items.size(); ++i) {
     auto& item = batch.items[i];
     if (self->state.draining) {
-      gathered.replies[i] = refused(
-          item, {error_code::draining, "the daemon is stopping and takes nothing new; try again soon"});
+      refusals.push_back(
+          {i, refused(item, {error_code::draining,
+                             "the daemon is stopping and takes nothing new; try again soon"})});
       continue;
     }
     if (auto valid = check_push(item); !valid) {
-      gathered.replies[i] = refused(item, valid.failure());
+      refusals.push_back({i, refused(item, valid.failure())});
       continue;
     }
     const auto& channel = item.channel.empty() ? d.channel_default : item.channel;
-    auto& part = parts[channel];
-    if (part.places.empty()) { // most batches are for one channel
-      part.batch.channel = channel;
-      part.batch.items.reserve(parts.size() == 1 ? batch.items.size() - i : 0);
-      part.places.reserve(parts.size() == 1 ? batch.items.size() - i : 0);
+    if (part == nullptr || part->batch.channel != channel)
+      part = &parts[channel];
+    if (part->places.empty()) { // most batches are for one channel
+      part->batch.channel = channel;
+      part->batch.items.reserve(parts.size() == 1 ? batch.items.size() - i : 0);
+      part->places.reserve(parts.size() == 1 ? batch.items.size() - i : 0);
     }
-    part.places.push_back(i);
-    gathered.replies[i].task_name = display_name(item);
-    part.batch.items.push_back(complete(std::move(item), part.batch.channel, now));
-    ++admitted;
+    part->places.push_back(i);
+    complete(std::move(item), part->batch.channel, now, part->batch.items.emplace_back());
   }
-  if (parts.size() == 1 &&
-      admitted == batch.items.size()) // the common case: the queue answers the requester itself
+  if (parts.size() == 1 && refusals.empty()) // the common case: the queue answers the requester itself
     return self->delegate(d.router, std::move(parts.begin()->second.batch));
   auto whole = std::make_shared<scattered_batch>();
   whole->promise = self->make_response_promise<push_replies>();
-  whole->gathered = std::move(gathered);
+  whole->gathered = begin_replies(batch.items.size(), std::move(refusals), parts);
   auto promise = whole->promise;
   scatter(self, whole, std::move(parts));
   return promise;

@@ -2,7 +2,10 @@
 // In one place, so that what is measured is what the daemon does.
 #pragma once
 
+#include "actors/one_thread_policy.hpp"
+
 #include <caf/all.hpp>
+#include <caf/scheduler/coordinator.hpp>
 
 #include <cstddef>
 
@@ -12,10 +15,12 @@ namespace task_runner {
 /// that CAF has for all of them (more than five futex calls a task, measured).
 constexpr size_t actor_threads = 1;
 
+static_assert(actor_threads == 1, "one_thread_policy is for one thread");
+
 /// To be called before the actor system is made.
 inline void configure_scheduler(caf::actor_system_config& config) {
-  // Work stealing, the default, burns CPU while idle; sharing waits on a condition.
-  config.set("scheduler.policy", caf::atom("sharing"));
+  // Of CAF's own policies, work stealing burns CPU while idle, and sharing wakes its thread too early.
+  config.load<caf::scheduler::coordinator<one_thread_policy>>();
   config.set("scheduler.max-threads", actor_threads);
 }
 

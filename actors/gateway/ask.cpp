@@ -3,14 +3,45 @@
 
 namespace task_runner {
 
-caf::behavior asker(caf::stateful_actor<asker_state>* self, std::shared_ptr<actor_probe> probe) {
+namespace {
+
+void set_alarm(asker_pointer self, request_deadlines::time_point now) {
+  if (const auto at = self->state.deadlines.next_alarm())
+    self->delayed_send(self, std::chrono::ceil<std::chrono::milliseconds>(*at - now), deadline_passed{});
+}
+
+void fail_overdue(asker_pointer self) {
+  const auto now = self->clock().now();
+  auto& deadlines = self->state.deadlines;
+  deadlines.alarm_rang(now);
+  // As CAF's own timeouts do it: what comes first, the reply or this, counts, and the other is dropped.
+  for (const auto response : deadlines.take_due(now))
+    self->eq_impl(response, self->ctrl(), self->context(), caf::make_error(caf::sec::request_timeout));
+  set_alarm(self, now);
+}
+
+} // namespace
+
+caf::behavior asker(asker_pointer self, std::shared_ptr<actor_probe> probe) {
   self->state.probe = std::move(probe);
   return {
       [self](ask_request& request) {
         const handling guard(*self->state.probe, 0, self->mailbox().size());
         request.perform(self);
       },
+      [self](const deadline_passed&) {
+        const handling guard(*self->state.probe, 1, self->mailbox().size());
+        fail_overdue(self);
+      },
   };
+}
+
+request_deadlines::place limit_request(asker_pointer self, std::chrono::milliseconds timeout,
+                                       caf::message_id response) {
+  const auto now = self->clock().now();
+  const auto place = self->state.deadlines.add(now, timeout, response);
+  set_alarm(self, now);
+  return place;
 }
 
 error no_reply(const caf::error& why) {

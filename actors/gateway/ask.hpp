@@ -3,6 +3,7 @@
 // timeout.
 #pragma once
 
+#include "actors/gateway/request_deadlines.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/probe.hpp"
 #include "services/ports/push_sink.hpp"
@@ -16,31 +17,61 @@
 
 namespace task_runner {
 
-/// One request, as the asking actor performs it.
-struct ask_request {
-  std::function<void(caf::event_based_actor*)> perform;
+struct asker_state {
+  static inline const char* name = "gateway";
+  std::shared_ptr<actor_probe> probe;
+  request_deadlines deadlines;
 };
+
+using asker_pointer = caf::stateful_actor<asker_state>*;
+
+/// One request, as the asking actor performs it, once.
+struct ask_request {
+  std::function<void(asker_pointer)> perform;
+};
+
+/// The asking actor's alarm: deadlines have passed.
+struct deadline_passed {};
 
 } // namespace task_runner
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::ask_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::deadline_passed)
 
 namespace task_runner {
 
-struct asker_state {
-  static inline const char* name = "gateway";
-  std::shared_ptr<actor_probe> probe;
-};
-
 inline std::vector<std::string_view> asker_message_kinds() {
-  return {"ask"};
+  return {"ask", "deadline"};
 }
 
 /// The behaviour of the asking actor.
-caf::behavior asker(caf::stateful_actor<asker_state>* self, std::shared_ptr<actor_probe> probe);
+caf::behavior asker(asker_pointer self, std::shared_ptr<actor_probe> probe);
 
 /// Why a request has no reply: `timeout`, or `unavailable` where whoever had it is gone.
 error no_reply(const caf::error& why);
+
+/// Sees to it that the request whose response has that id fails with a timeout when it is not answered by
+/// then.
+request_deadlines::place limit_request(asker_pointer self, std::chrono::milliseconds timeout,
+                                       caf::message_id response);
+
+/// Sends `request` to `target`, from within the asking actor, and calls exactly one of the two: `on_reply`
+/// with a `Reply&`, or `on_error` with the error `timeout` or `unavailable`. Both run in that actor.
+template <class Reply, class Target, class Request, class OnReply, class OnError>
+void request_in_time(asker_pointer self, const Target& target, std::chrono::milliseconds timeout,
+                     Request request, OnReply on_reply, OnError on_error) {
+  const auto answer = self->request(target, caf::infinite, std::move(request));
+  const auto place = limit_request(self, timeout, answer.id());
+  answer.then(
+      [self, place, succeed = std::move(on_reply)](Reply& reply) mutable {
+        self->state.deadlines.remove(place);
+        succeed(reply);
+      },
+      [self, place, fail = std::move(on_error)](const caf::error& why) mutable {
+        self->state.deadlines.remove(place);
+        fail(no_reply(why));
+      });
+}
 
 /// Sends `request` to `target` and calls exactly one of the two callbacks, from the actor system: `on_reply`
 /// with the reply, or `on_error` with `timeout` or `unavailable`. Thread-safe, never blocks.
@@ -48,11 +79,10 @@ template <class Reply, class Target, class Request>
 void ask(const caf::actor& via, const Target& target, Request request, std::chrono::milliseconds timeout,
          std::function<void(Reply&)> on_reply, std::function<void(error)> on_error) {
   auto payload = std::make_shared<Request>(std::move(request));
-  caf::anon_send(via, ask_request{[=, fail = std::move(on_error),
-                                   succeed = std::move(on_reply)](caf::event_based_actor* self) {
-                   self->request(target, timeout, std::move(*payload))
-                       .then([succeed](Reply& reply) { succeed(reply); },
-                             [fail](const caf::error& why) { fail(no_reply(why)); });
+  caf::anon_send(via, ask_request{[target, timeout, payload = std::move(payload), fail = std::move(on_error),
+                                   succeed = std::move(on_reply)](asker_pointer self) mutable {
+                   request_in_time<Reply>(self, target, timeout, std::move(*payload), std::move(succeed),
+                                          std::move(fail));
                  }});
 }
 

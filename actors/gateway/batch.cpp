@@ -153,7 +153,7 @@ void take_turn(batch_pointer self, const open_batch_pointer& one) {
     const auto guard = note(self, batch_message::turn);
     go_on(self, one);
   };
-  self->request(self->state.dependencies.asker, slice_timeout, ask_request{[](caf::event_based_actor*) {}})
+  self->request(self->state.dependencies.asker, slice_timeout, ask_request{[](asker_pointer) {}})
       .then(step, [step](const caf::error&) { step(); });
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/gateway/ask.hpp"
+#include "actors/gateway/push_gathering.hpp"
 #include "services/ports/output_reader.hpp"
 
 #include <atomic>
@@ -45,6 +46,8 @@ struct gateway {
   intake_actor intake;
   router_actor router;
   batch_actor batch;
+  /// The way of single pushes to the intake.
+  std::shared_ptr<push_gathering> pushes = std::make_shared<push_gathering>();
   const probe_registry* probes = nullptr;
   /// Reads the output of tasks.
   output_reader* outputs = nullptr;

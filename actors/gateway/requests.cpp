@@ -5,8 +5,12 @@
 #include "services/http/form.hpp"
 #include "services/wire/json_text.hpp"
 #include "services/wire/push_json.hpp"
+#include "services/wire/push_members.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <optional>
 
 namespace task_runner {
 
@@ -17,9 +21,10 @@ result<form_fields> read_form(const http_request& request) {
   auto form = decode_form(request.header("content-type").value_or(""), request.body);
   if (!form)
     return form;
-  for (const auto& field : form->fields) // a part sent as a file may be any bytes
-    if (auto valid = check_text("the field " + field.name, field.value); !valid)
-      return valid.failure();
+  for (const auto& field : form->fields)
+    if (field.is_file) // which may be any bytes; the others are checked
+      if (auto valid = check_text("the field " + field.name, field.value); !valid)
+        return valid.failure();
   return form;
 }
 
@@ -50,6 +55,35 @@ std::string form_as_json(const form_fields& form) {
   return text;
 }
 
+/// The member that a form's field means, where text is all it can be; nothing for any other field.
+std::optional<std::string> push_members::*text_member(std::string_view name) {
+  struct row {
+    std::string_view name;
+    std::optional<std::string> push_members::*member;
+  };
+  static constexpr std::array rows{
+      row{"task", &push_members::task},       row{"chan", &push_members::chan},
+      row{"channel", &push_members::channel}, row{"id", &push_members::id},
+      row{"command", &push_members::command}, row{"distinct_key", &push_members::distinct_key},
+  };
+  const auto* found =
+      std::find_if(rows.begin(), rows.end(), [&](const row& one) { return one.name == name; });
+  return found == rows.end() ? nullptr : found->member;
+}
+
+/// The members of a form that holds nothing but text, as most do. It means what the same form means by way of
+/// form_as_json(), at half the cost; nothing where it takes that way.
+std::optional<push_members> read_text_members(form_fields& form) {
+  for (const auto& field : form.fields)
+    if (text_member(field.name) == nullptr)
+      return std::nullopt;
+  push_members members;
+  for (auto& field : form.fields) // the last of a name counts
+    if (!field.value.empty() || field.name == "command")
+      members.*text_member(field.name) = std::move(field.value);
+  return members;
+}
+
 /// `env[NAME]`.
 bool is_variable_field(std::string_view name) {
   return name.substr(0, 4) == "env[" && name.size() > 5;
@@ -73,6 +107,8 @@ result<push_item> decode_push(const http_request& request) {
   auto form = read_form(request);
   if (!form)
     return form.failure();
+  if (auto members = read_text_members(*form))
+    return assemble_push(std::move(*members));
   auto options = form_options(*form);
   if (!options)
     return options.failure();

@@ -97,20 +97,15 @@ http_handler when_open(const gateway_pointer& shared, gateway_handler handler) {
 
 void answer_push(const gateway_pointer& shared, push_item item, const http_responder& responder,
                  push_answer what) {
-  push_batch batch;
-  batch.items.push_back(std::move(item));
-  ask<push_replies>(
-      shared->via, shared->intake, std::move(batch), ask_timeout,
-      [shared, responder, what](push_replies& answer) {
-        const auto& reply = answer.replies.front();
-        if (reply.failure)
-          responder.fail(*reply.failure);
-        else if (what == push_answer::resource)
-          answer_with_state(shared, reply, responder);
-        else
-          responder.send_envelope(200, "ok", render_push(reply));
-      },
-      [responder](const error& why) { responder.fail(why); });
+  const auto answer = [shared, responder, what](const push_reply& reply) {
+    if (reply.failure)
+      responder.fail(*reply.failure);
+    else if (what == push_answer::resource)
+      answer_with_state(shared, reply, responder);
+    else
+      responder.send_envelope(200, "ok", render_push(reply));
+  };
+  shared->pushes->push(shared->via, shared->intake, ask_timeout, {std::move(item), answer});
 }
 
 std::vector<std::string> predecessor_paths() {

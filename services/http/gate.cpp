@@ -67,15 +67,20 @@ void gate::add_routes() {
     // Pistache hands the writer over by value.
     // NOLINTNEXTLINE(performance-unnecessary-value-param)
     const auto call = [this, index](const Pistache::Rest::Request& matched, Pistache::Http::ResponseWriter) {
-      on_route(index, matched);
+      on_route(index, &matched);
       return Pistache::Rest::Route::Result::Ok;
     };
     router_.addRoute(find_method(one.method)->value, one.pattern, call);
+    if (names.empty())
+      literal_routes_.emplace(one.method + " " + one.pattern, index);
     const bool has_own_head = std::any_of(routes.begin(), routes.end(), [&](const http_route& other) {
       return other.method == "HEAD" && other.pattern == one.pattern;
     });
-    if (one.method == "GET" && !has_own_head)
-      router_.addRoute(Method::Head, one.pattern, call);
+    if (one.method != "GET" || has_own_head)
+      continue;
+    router_.addRoute(Method::Head, one.pattern, call);
+    if (names.empty())
+      literal_routes_.emplace("HEAD " + one.pattern, index);
   }
 }
 
@@ -192,13 +197,18 @@ void gate::dispatch(const std::shared_ptr<http_connection>& connection, accepted
   routing_ = nullptr;
 }
 
-/// Lets Pistache parse the request line and find the route; on_route() is called back when there is one.
+/// Finds the route, with parameters by way of Pistache, which parses the request line and calls on_route()
+/// back when there is one.
 bool gate::route(std::string_view method, std::string_view path) {
   std::string line(method);
   line += ' ';
   line += path;
-  line += " HTTP/1.1\r\n\r\n";
   routing_->found = false;
+  if (const auto literal = literal_routes_.find(line); literal != literal_routes_.end()) {
+    on_route(literal->second, nullptr);
+    return true;
+  }
+  line += " HTTP/1.1\r\n\r\n";
   parser_->reset();
   const bool parsed =
       parser_->feed(line.data(), line.size()) && parser_->parse() == Pistache::Http::Private::State::Done;
@@ -211,7 +221,8 @@ bool gate::route(std::string_view method, std::string_view path) {
   return routing_->found;
 }
 
-void gate::on_route(size_t index, const Pistache::Rest::Request& matched) {
+/// `matched` has the values of the parameters, where there are any.
+void gate::on_route(size_t index, const Pistache::Rest::Request* matched) {
   routing_->found = true;
   if (routing_->probe)
     return;
@@ -224,7 +235,7 @@ void gate::on_route(size_t index, const Pistache::Rest::Request& matched) {
   request.body = std::move(from.body);
   request.peer_address = (*routing_->connection)->peer_address();
   for (const auto& name : parameter_names_[index]) {
-    auto value = percent_decode(matched.param(":" + name).as<std::string>(), plus_sign::is_plus, "the path");
+    auto value = percent_decode(matched->param(":" + name).as<std::string>(), plus_sign::is_plus, "the path");
     // The router was given what append_encoded() made: it always decodes.
     request.path_parameters.push_back({name, value ? std::move(*value) : std::string()});
   }

@@ -76,7 +76,7 @@ private:
   void drive(const std::shared_ptr<http_connection>& connection);
   void dispatch(const std::shared_ptr<http_connection>& connection, accepted_request request);
   bool route(std::string_view method, std::string_view path);
-  void on_route(size_t index, const Pistache::Rest::Request& matched);
+  void on_route(size_t index, const Pistache::Rest::Request* matched);
   std::string allowed_methods(const request_target& target);
   void answer_unrouted(const accepted_request& request, const http_responder& responder);
 
@@ -86,6 +86,9 @@ private:
   /// Not shared between workers: Pistache's router changes its own tables while it looks up a route.
   Pistache::Rest::Router router_;
   std::vector<std::vector<std::string>> parameter_names_;
+  /// Routes without parameters, by "METHOD PATH": they need no search. Where one of them fits, the router
+  /// would choose it as well.
+  std::unordered_map<std::string, size_t> literal_routes_;
   std::unique_ptr<Pistache::Http::RequestParser> parser_;
   routing* routing_ = nullptr;
   int64_t wake_at_ms_ = http_connection::never;

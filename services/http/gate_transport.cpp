@@ -1,6 +1,7 @@
 // The worker's event loop: Pistache's events, and those of the gate beside them.
 #include "services/http/gate_transport.hpp"
 
+#include "services/http/worker_turn.hpp"
 #include "services/observability/log.hpp"
 
 #include <cerrno>
@@ -58,6 +59,7 @@ void gate_transport::registerPoller(Pistache::Polling::Epoll& poller) {
 }
 
 void gate_transport::onReady(const Pistache::Aio::FdSet& ready) {
+  const worker_turn turn;
   // An exception would end the worker thread, and the process with it.
   try {
     handle(ready);

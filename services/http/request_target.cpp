@@ -84,10 +84,11 @@ result<std::vector<http_parameter>> decode_pairs(std::string_view text, std::str
         return decoded.failure();
       value = std::move(*decoded);
     }
-    if (auto checked = check_text(std::string("a name in ") + std::string(what), *name); !checked)
-      return checked.failure();
-    if (auto checked = check_text("\"" + *name + "\" in " + std::string(what), value); !checked)
-      return checked.failure();
+    // What the text would be called is put together only where it has to be told.
+    if (!check_text(what, *name))
+      return check_text("a name in " + std::string(what), *name).failure();
+    if (!check_text(what, value))
+      return check_text("\"" + *name + "\" in " + std::string(what), value).failure();
     parameters.push_back({std::move(*name), std::move(value)});
   }
   return parameters;
