@@ -31,6 +31,9 @@ namespace {
 
 constexpr std::string_view pool_prefix = "task-runner.";
 constexpr std::string_view slot_prefix = "slot-";
+/// What `cgroup.events` says of a cgroup with processes in it or below it, and more than it ever says.
+constexpr std::string_view populated = "populated 1";
+constexpr size_t events_bytes_max = 256;
 /// How long the lock of a pool is waited for.
 constexpr int lock_tries = 20;
 constexpr int lock_pause_ms = 10;
@@ -181,6 +184,7 @@ bool cgroup_pool::prepare(owned_descriptor root, const std::string& root_path, c
   last_use_.clear();
   empty_.clear();
   spent_.clear();
+  kept_.clear();
   next_slot_ = 0;
   for (const std::string& slot : directories_in(directory_)) {
     if (slot.compare(0, slot_prefix.size(), slot_prefix) != 0)
@@ -356,12 +360,17 @@ void cgroup_pool::release(const std::string& slot) {
   if (in_use_.erase(slot) == 0)
     return;
   if (last_use_.erase(slot) != 0) {
+    kept_.erase(slot);
     spent_.push_back(slot);
     remove_spent();
   } else if (is_populated(slot)) {
+    kept_.erase(slot);
     occupied_.push_back(slot);
-  } else {
+  } else if (kept_max_ == 0 || kept_.count(slot) != 0) {
     empty_.push_front(slot);
+  } else {
+    // Behind those that are open.
+    empty_.push_back(slot);
   }
 }
 
@@ -374,6 +383,8 @@ void cgroup_pool::discard(const std::string& slot) {
 
 void cgroup_pool::discard_idle() {
   for (auto* list : {&empty_, &occupied_}) {
+    for (const std::string& slot : *list)
+      kept_.erase(slot);
     spent_.insert(spent_.end(), list->begin(), list->end());
     list->clear();
   }
@@ -389,14 +400,41 @@ owned_descriptor cgroup_pool::open_for_child(const std::string& slot) const {
   return owned_descriptor(::openat(root_.get(), (below + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
 }
 
+cgroup_entrance cgroup_pool::enter(const std::string& slot) {
+  auto kept = kept_.find(slot);
+  if (kept == kept_.end() && clones_into_ && kept_.size() < kept_max_) {
+    kept_slot fresh;
+    fresh.directory = open_for_child(slot);
+    if (fresh.directory)
+      fresh.events.reset(::openat(fresh.directory.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
+    if (fresh.events)
+      kept = kept_.emplace(slot, std::move(fresh)).first;
+  }
+  cgroup_entrance entrance;
+  if (kept != kept_.end()) {
+    entrance.descriptor = kept->second.directory.get();
+  } else {
+    entrance.own = open_for_child(slot);
+    entrance.descriptor = entrance.own.get();
+  }
+  return entrance;
+}
+
 bool cgroup_pool::is_populated(const std::string& slot) const {
+  if (const auto kept = kept_.find(slot); kept != kept_.end()) {
+    std::array<char, events_bytes_max> events{};
+    const ssize_t n = ::pread(kept->second.events.get(), events.data(), events.size(), 0);
+    if (n > 0)
+      return std::string_view(events.data(), static_cast<size_t>(n)).find(populated) !=
+             std::string_view::npos;
+  }
   const std::string below = below_root(slot);
   if (below.empty())
     return false;
   const std::optional<std::string> events = read_all(root_.get(), below + "/cgroup.events");
   if (!events)
     return errno != ENOENT && errno != ENODEV;
-  return events->find("populated 1") != std::string::npos;
+  return events->find(populated) != std::string::npos;
 }
 
 std::vector<int> cgroup_pool::processes(const std::string& slot) const {
@@ -419,6 +457,7 @@ bool cgroup_pool::kill(const std::string& slot) {
   for (auto* list : {&empty_, &occupied_}) {
     const auto at = std::find(list->begin(), list->end(), slot);
     if (at != list->end()) {
+      kept_.erase(slot);
       spent_.push_back(slot);
       list->erase(at);
     }

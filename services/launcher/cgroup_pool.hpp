@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace task_runner::launcher {
@@ -18,9 +19,17 @@ namespace task_runner::launcher {
 /// Most cgroups of one pool; at the bound attempts do without.
 constexpr size_t cgroup_slots_max = 32'768;
 
+/// The way into a slot: a descriptor that the pool keeps, valid until the slot is released, or one that
+/// belongs to whoever asked.
+struct cgroup_entrance {
+  int descriptor = -1;
+  owned_descriptor own;
+  explicit operator bool() const noexcept { return descriptor >= 0; }
+};
+
 /// The cgroups below `task-runner.NAME`, itself below the launcher's own cgroup. A slot is named by its path
-/// in the hierarchy, as /proc/PID/cgroup has it. No descriptor but the hierarchy's is held, and all state but
-/// what is in use can be read back from the hierarchy. Not thread-safe.
+/// in the hierarchy, as /proc/PID/cgroup has it. All state but what is in use can be read back from the
+/// hierarchy. Not thread-safe.
 class cgroup_pool {
 public:
   /// Finds a hierarchy that may be written: a mounted one, or a mount of our own that nobody else sees. Tries
@@ -32,6 +41,10 @@ public:
   ~cgroup_pool();
   cgroup_pool(const cgroup_pool&) = delete;
   cgroup_pool& operator=(const cgroup_pool&) = delete;
+
+  /// So many slots, the first to be used, stay open, each with two descriptors: to open one for each command
+  /// would cost 10 microseconds. None until it is said.
+  void keep_open(size_t slots) noexcept { kept_max_ = slots; }
 
   /// An empty slot, which is now in use; an empty name when none can be had.
   std::string acquire();
@@ -50,6 +63,8 @@ public:
   /// What `clone3` (the directory) or the child (`cgroup.procs`, for writing) needs; none when the slot is
   /// gone.
   owned_descriptor open_for_child(const std::string& slot) const;
+  /// The same, through what is kept open. One that somebody has removed may be refused only by `clone3`.
+  cgroup_entrance enter(const std::string& slot);
 
   /// Whether processes live in the slot or below it. False when it is gone; true when nobody can say.
   bool is_populated(const std::string& slot) const;
@@ -66,6 +81,12 @@ public:
   size_t size() const noexcept { return in_use_.size() + empty_.size() + occupied_.size() + spent_.size(); }
 
 private:
+  struct kept_slot {
+    owned_descriptor directory;
+    /// `cgroup.events`.
+    owned_descriptor events;
+  };
+
   cgroup_pool() = default;
   /// The slot's path below the descriptor of the hierarchy; empty when it is not below it.
   std::string below_root(std::string_view slot) const;
@@ -97,6 +118,9 @@ private:
   std::deque<std::string> occupied_;
   /// Not to be handed out again, and removed as soon as nothing lives in them.
   std::deque<std::string> spent_;
+  /// Slots that are kept open; at most `kept_max_`.
+  std::unordered_map<std::string, kept_slot> kept_;
+  size_t kept_max_ = 0;
 };
 
 } // namespace task_runner::launcher

@@ -32,12 +32,14 @@ std::optional<std::vector<std::string>> split_plain(std::string_view line);
 bool is_shell_word(std::string_view word) noexcept;
 
 /// The executable that `name` stands for, searched in `search_path` (the value of PATH): the first file of
-/// that name, provided that it is a regular one that may be executed. Nothing when a shell has to sort it
-/// out. Reads the file system.
+/// that name, provided that it is a regular one that is marked as executable. Nothing when a shell has to
+/// sort it out. Reads the file system.
 std::optional<std::string> find_program(const std::string& name, std::string_view search_path);
 
-/// How to execute a command line. `search_path` unset means that the environment has no PATH. `moves`: the
-/// command enters another directory first, so that names relative to ours mean nothing.
+/// How to execute a command line. Where a program that it names cannot be executed after all, the child goes
+/// on with the shell, so that nothing but a search in PATH looks at the file system. `search_path` unset
+/// means that the environment has no PATH. `moves`: the command enters another directory first, so that names
+/// relative to ours mean nothing.
 command_plan plan_line(const std::string& line, const std::optional<std::string>& search_path,
                        bool moves = false);
 

@@ -24,6 +24,10 @@ constexpr size_t read_bytes_max = 65'536;
 constexpr int final_reads_max = 16;
 /// Orphans reaped in one turn.
 constexpr int orphans_per_turn = 1'024;
+/// How long settlements alone may wait to be journalled: one that is lost with the launcher is said again.
+constexpr steady_ms settle_pause_ms = 10;
+/// While the journal cannot be written it is tried again this often.
+constexpr steady_ms journal_retry_ms = 1'000;
 /// Longest sleep that is asked for, milliseconds.
 constexpr steady_ms sleep_max_ms = 3'600'000;
 
@@ -58,6 +62,7 @@ void command_table::start(attempt_start wanted) {
                         " attempts that were not settled and takes no more";
     refused.ended_at_ms = system_now_ms();
     events_.add(any_event(std::move(refused)));
+    report_at(0);
     return;
   }
   known_entry& entry = known_[wanted.key];
@@ -90,6 +95,7 @@ void command_table::settle(const attempt_key& key) {
     return;
   journal_->settled(key);
   known_.erase(found);
+  report_at(steady_now_ms() + settle_pause_ms);
 }
 
 void command_table::watch(int descriptor, epoll_source source, uint64_t number) {
@@ -141,18 +147,20 @@ void command_table::on_wake_up(uint64_t number, steady_ms now) {
 void command_table::end_attempt(known_entry& entry, attempt_ended end) {
   journal_->ended(end);
   events_.add(any_event(end));
+  report_at(0);
   entry.attempt.ended = true;
   entry.attempt.end = std::move(end);
   entry.child = 0;
 }
 
-bool command_table::read_once(child_entry& child) {
+bool command_table::read_once(uint64_t number, child_entry& child) {
   if (!child.output)
     return false;
   const ssize_t n = ::read(child.output.get(), buffer_.data(), buffer_.size());
   if (n > 0) {
     if (!child.writer)
       child.writer = std::make_unique<output_writer>(setting_.output_dir, child.key, setting_.output);
+    note_open_output(number, child);
     const uint64_t failed_before = child.writer->failed_bytes();
     child.writer->append({buffer_.data(), static_cast<size_t>(n)});
     if (child.writer->failed_bytes() != failed_before)
@@ -165,12 +173,29 @@ bool command_table::read_once(child_entry& child) {
   return false;
 }
 
+void command_table::note_open_output(uint64_t number, child_entry& child) {
+  if (child.open_output)
+    return open_outputs_.splice(open_outputs_.begin(), open_outputs_, *child.open_output);
+  child.open_output = open_outputs_.insert(open_outputs_.begin(), number);
+  if (open_outputs_.size() <= setting_.open_outputs_max)
+    return;
+  child_entry& longest_unused = children_.at(open_outputs_.back());
+  longest_unused.writer->close_files();
+  forget_open_output(longest_unused);
+}
+
+void command_table::forget_open_output(child_entry& child) {
+  if (child.open_output)
+    open_outputs_.erase(*child.open_output);
+  child.open_output.reset();
+}
+
 void command_table::on_output(uint64_t number) {
   const auto found = children_.find(number);
   if (found == children_.end())
     return;
   child_entry& child = found->second;
-  read_once(child);
+  read_once(number, child);
   if (child.output || !child.exited || stopper_.holds(number))
     return;
   if (!child.lingering)
@@ -234,7 +259,7 @@ void command_table::collect_exit(uint64_t number, child_entry& child) {
 }
 
 void command_table::conclude(uint64_t number, child_entry& child) {
-  for (int i = 0; i < final_reads_max && read_once(child); ++i) {
+  for (int i = 0; i < final_reads_max && read_once(number, child); ++i) {
   }
   if (child.output)
     return wake_at(number, child, steady_now_ms() + pipe_grace_ms);
@@ -254,8 +279,10 @@ void command_table::report_end(child_entry& child) {
   end.ended_at_ms = child.ended_at_ms;
   // Joined before the daemon hears of the end, so that a reader finds the final file. A lingering pipe keeps
   // the pair open; readers understand that too.
-  if (!child.output && child.writer)
+  if (!child.output && child.writer) {
     child.writer->finish();
+    forget_open_output(child);
+  }
   end.output_bytes = child.writer ? child.writer->total_bytes() : 0;
   end.survivors = child.survivors;
   if (cgroups_ && !child.slot.empty()) {
@@ -287,6 +314,7 @@ void command_table::forget_child(uint64_t number) {
     return;
   if (found->second.writer)
     found->second.writer->finish();
+  forget_open_output(found->second);
   wake_at(number, found->second, 0);
   lingering_.erase(number);
   child_of_pid_.erase(found->second.pid);
@@ -320,17 +348,23 @@ int command_table::next_work_ms(steady_ms now) const noexcept {
     sooner(wake_ups_.begin()->first - now);
   if (!stopper_.empty())
     sooner(stopper_.next_step_at() - now);
+  if (report_at_)
+    sooner(*report_at_ - now);
   if (!waiting_.empty() && running_count() < setting_.running_max)
     sooner(shortage_retry_at_ - now);
   return static_cast<int>(next);
 }
 
 void command_table::flush_journal() {
-  if (const result<void> written = journal_->flush(); !written)
-    log_.write_once(written.failure().message + "; outcomes are kept in memory meanwhile");
+  const result<void> written = journal_->flush();
+  if (written)
+    return;
+  log_.write_once(written.failure().message + "; outcomes are kept in memory meanwhile");
+  report_at(steady_now_ms() + journal_retry_ms);
 }
 
 std::vector<std::string> command_table::take_events() {
+  report_at_.reset();
   flush_journal();
   return events_.take();
 }

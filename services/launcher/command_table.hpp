@@ -17,8 +17,10 @@
 #include "services/launcher/tree_stop.hpp"
 #include "services/launcher/user_identity.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <set>
@@ -64,6 +66,9 @@ struct command_table_setting {
   rlimit command_descriptors{};
   /// Most commands running at once; further ones wait.
   size_t running_max = 0;
+  /// Most cgroups that are kept open, and most commands whose output files are; two descriptors each.
+  size_t open_cgroups_max = 0;
+  size_t open_outputs_max = 1;
   output_limits output;
   /// `auto`, `cgroup` or `tag`: see launcher_options.
   std::string containment = "auto";
@@ -123,6 +128,8 @@ public:
   /// Milliseconds until work() has something to do: 0 at once, -1 nothing until a descriptor is ready.
   int next_work_ms(steady_ms now) const noexcept;
 
+  /// Whether take_events() is due; next_work_ms() counts with it.
+  bool must_report(steady_ms now) const noexcept { return report_at_ && *report_at_ <= now; }
   /// Brings the journal up to date, then hands over the events since the last call as packets.
   std::vector<std::string> take_events();
   void flush_journal();
@@ -164,6 +171,8 @@ private:
     owned_descriptor process;
     owned_descriptor output;
     std::unique_ptr<output_writer> writer;
+    /// Its place among those whose files are open.
+    std::optional<std::list<uint64_t>::iterator> open_output;
     volatile int* failure = nullptr;
     failure_context context;
     uint64_t tag = 0;
@@ -194,7 +203,7 @@ private:
     command_plan plan;
     std::optional<user_identity> user;
     owned_descriptor input;
-    owned_descriptor cgroup;
+    cgroup_entrance cgroup;
     uint64_t tag = 0;
     std::string slot;
     volatile int* failure = nullptr;
@@ -216,6 +225,7 @@ private:
   start_step prepare(waiting_start& waiting, prepared_start& prepared, steady_ms now);
   /// Finds the start a cgroup, or none where none can be had; false while resources are short (errno).
   bool enter_cgroup_for(prepared_start& prepared);
+  void journal_intent(const prepared_start& prepared);
   start_step launch(prepared_start& prepared, steady_ms now);
   spawned_child spawn_prepared(prepared_start& prepared);
   void watch_child(prepared_start& prepared, spawned_child spawned, uint64_t began_ms);
@@ -233,7 +243,7 @@ private:
   void watch(int descriptor, epoll_source source, uint64_t number);
   void unwatch(owned_descriptor& descriptor);
   /// Reads once; false when nothing is left for now or the pipe has ended.
-  bool read_once(child_entry& child);
+  bool read_once(uint64_t number, child_entry& child);
   void collect_exit(uint64_t number, child_entry& child);
   /// Lets go of what would be needed to start children again that have begun by now.
   void see_who_began();
@@ -248,6 +258,11 @@ private:
   void forget_child(uint64_t number);
   void linger(uint64_t number, child_entry& child);
   void rewrite_journal_when_due();
+  /// What has happened is journalled and told at that time at the latest; 0: at once.
+  void report_at(steady_ms at) noexcept { report_at_ = std::min(report_at_.value_or(at), at); }
+  /// Notes that the child's output is open; of too many that are, the one longest unused is closed.
+  void note_open_output(uint64_t number, child_entry& child);
+  void forget_open_output(child_entry& child);
 
   command_table_setting setting_;
   std::unique_ptr<journal> journal_;
@@ -269,11 +284,15 @@ private:
   /// Deadlines of children, the soonest first.
   std::set<std::pair<steady_ms, uint64_t>> wake_ups_;
   std::set<uint64_t> lingering_;
+  /// Children whose output files are open, the one written last in front.
+  std::list<uint64_t> open_outputs_;
   /// Children that had not begun when they were last looked at.
   std::vector<uint64_t> unborn_;
   /// Children whose end was asked for since the last work().
   std::vector<uint64_t> asked_;
   packet_batch events_{packet_batch::kind::events};
+  /// When the journal and the events are due; none while there is nothing new.
+  std::optional<steady_ms> report_at_;
   uint64_t next_number_ = 1;
   int spared_child_ = 0;
   /// While resources are short: when to try again, since when, and what is short.

@@ -70,9 +70,12 @@ void command_table::take_over(handed_table handed) {
     child.pid = one.pid;
     child.process.reset(one.process);
     child.output.reset(one.output);
-    if (one.writer)
+    if (one.writer) {
       child.writer =
           std::make_unique<output_writer>(setting_.output_dir, child.key, setting_.output, *one.writer);
+      if (child.writer->holds_files())
+        note_open_output(one.number, child);
+    }
     if (one.failure_place)
       child.failure = failures_.take_back(static_cast<size_t>(*one.failure_place));
     child.context = std::move(one.context);

@@ -28,6 +28,10 @@ constexpr int stillbirths_max = 2;
 constexpr int cgroup_tries = 3;
 /// As much of a program's name as messages show.
 constexpr size_t program_name_length_max = 512;
+/// How long starts and settlements alone may wait to be journalled and told: nothing follows from them but
+/// what statuses show, the intent stands in the journal already, the end of a short command takes them along,
+/// and the child has the processor to itself meanwhile.
+constexpr steady_ms report_pause_ms = 2;
 /// The wall clock is steered by less than this; more means that it was set.
 constexpr int64_t steering_max_ms = 1'000;
 
@@ -121,7 +125,7 @@ bool command_table::enter_cgroup_for(prepared_start& prepared) {
     if (prepared.slot.empty())
       break;
     errno = 0;
-    prepared.cgroup = cgroups_->open_for_child(prepared.slot);
+    prepared.cgroup = cgroups_->enter(prepared.slot);
     if (prepared.cgroup)
       return true;
     if (is_shortage(errno))
@@ -179,8 +183,13 @@ command_table::start_step command_table::prepare(waiting_start& waiting, prepare
     return wait_for_resources(reason, now);
   }
   prepared.started_at_ms = system_now_ms();
+  prepared.waiting = std::move(waiting);
+  journal_intent(prepared);
+  return start_step::ready;
+}
 
-  known_entry& entry = known_.at(wanted.key);
+void command_table::journal_intent(const prepared_start& prepared) {
+  known_entry& entry = known_.at(prepared.waiting.request.key);
   entry.tag = prepared.tag;
   entry.slot = prepared.slot;
   journalled_attempt intent;
@@ -189,8 +198,6 @@ command_table::start_step command_table::prepare(waiting_start& waiting, prepare
   intent.tag = entry.tag;
   intent.slot = entry.slot;
   journal_->started(intent);
-  prepared.waiting = std::move(waiting);
-  return start_step::ready;
 }
 
 void command_table::abandon(prepared_start& prepared) {
@@ -217,7 +224,7 @@ spawned_child command_table::spawn_prepared(prepared_start& prepared) {
   setting.file_mask = surroundings.file_mask.value_or(file_mask_);
   setting.limits = surroundings.limits;
   setting.tag = prepared.tag;
-  setting.cgroup = prepared.cgroup.get();
+  setting.cgroup = prepared.cgroup.descriptor;
   setting.enters_cgroup = cgroups_ && !cgroups_->clones_into();
   return spawner_.spawn(prepared.plan, std::move(setting));
 }
@@ -226,11 +233,19 @@ command_table::start_step command_table::launch(prepared_start& prepared, steady
   const attempt_start& wanted = prepared.waiting.request;
   const uint64_t began_ms = milliseconds_since_boot();
   spawned_child spawned = spawn_prepared(prepared);
-  if (spawned.pid == 0 && spawned.cgroup_refused) {
+  for (int tries = 1; spawned.pid == 0 && spawned.cgroup_refused; ++tries) {
     log_.write_once("the cgroup " + prepared.slot + " takes no process: " + spawned.error);
+    // Somebody has removed it, and others may have gone with it.
+    prepared.cgroup = {};
     cgroups_->discard(prepared.slot);
+    cgroups_->discard_idle();
     prepared.slot.clear();
-    prepared.cgroup.reset();
+    if (tries < cgroup_tries) {
+      if (!enter_cgroup_for(prepared))
+        return wait_for_resources(std::string("cannot open a cgroup: ") + std::strerror(errno), now);
+      journal_intent(prepared);
+      flush_journal();
+    }
     spawned = spawn_prepared(prepared);
   }
   if (spawned.pid != 0) {
@@ -280,6 +295,8 @@ void command_table::watch_child(prepared_start& prepared, spawned_child spawned,
   started.slot = entry.slot;
   journal_->started(started);
   events_.add(any_event(attempt_started{wanted.key, wanted.channel, child.pid, prepared.started_at_ms}));
+  // What has neither a tag nor a cgroup is found again by its pid alone: that must not wait.
+  report_at(entry.tag != 0 || !entry.slot.empty() ? steady_now_ms() + report_pause_ms : 0);
   if (!child.slot.empty()) {
     child.again = std::make_unique<waiting_start>(std::move(prepared.waiting));
     unborn_.push_back(number);

@@ -52,6 +52,8 @@ void command_table::open_containment() {
     std::snprintf(name, sizeof(name), "%llx-%llx", static_cast<unsigned long long>(output.st_dev),
                   static_cast<unsigned long long>(output.st_ino));
     cgroups_ = cgroup_pool::open(name, why_not);
+    if (cgroups_)
+      cgroups_->keep_open(setting_.open_cgroups_max);
   }
   stopper_ = tree_stopper(cgroups_.get());
   containment_ = cgroups_ ? "cgroup" : tags_.available() ? "tag" : "process-group";

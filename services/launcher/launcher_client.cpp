@@ -66,15 +66,12 @@ void launcher_client::stop() {
 result<void> launcher_client::start(attempt_start request) {
   if (const result<void> checked = launcher::check_start(request); !checked)
     return checked.failure();
-  bool wake = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (const result<void> taken = take_start(request); !taken)
       return taken.failure();
-    wake = must_wake();
   }
-  if (wake)
-    wake_.wake();
+  send_or_wake();
   return {};
 }
 
@@ -102,22 +99,20 @@ result<void> launcher_client::hand_over(const std::vector<attempt_key>& outcomes
   while (sound < requests.size() && (checked = launcher::check_start(requests[sound])))
     ++sound;
   result<void> handed;
-  bool wake = false;
+  bool send = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    bool queued = false;
     for (const attempt_key& key : outcomes)
-      queued = take_outcome(key) || queued;
-    for (; sound > 0; --sound, requests.pop_front()) {
-      handed = take_start(requests.front());
-      if (!handed)
+      send = (take_outcome(key) && !settlements_expected_) || send;
+    for (; sound > 0; --sound) {
+      if (!(handed = take_start(requests.front())))
         break;
-      queued = true;
+      requests.pop_front();
+      send = true;
     }
-    wake = queued && must_wake();
   }
-  if (wake)
-    wake_.wake();
+  if (send)
+    send_or_wake();
   return handed ? checked : handed;
 }
 
@@ -138,7 +133,7 @@ result<void> launcher_client::signal(const attempt_key& key, int signal_number) 
                                                " requests wait for the launcher already; try again later"};
     queue_.emplace_back(signal_order{key, signal_number});
   }
-  wake_.wake();
+  send_or_wake();
   return {};
 }
 
@@ -158,25 +153,28 @@ result<void> launcher_client::stop(const attempt_key& key, int64_t grace_ms) {
       if (!entry->dropped)
         dropped_.push_back(key);
       entry->dropped = true;
-    } else if (queue_.size() >= options_.queue_max) {
+      // Its end is told by the client's thread.
+      wake_.wake();
+      return {};
+    }
+    if (queue_.size() >= options_.queue_max) {
       return error{error_code::overloaded, std::to_string(queue_.size()) +
                                                " requests wait for the launcher already; try again later"};
-    } else {
-      queue_.emplace_back(stop_order{key, grace_ms});
     }
+    queue_.emplace_back(stop_order{key, grace_ms});
   }
-  wake_.wake();
+  send_or_wake();
   return {};
 }
 
 void launcher_client::settled(const attempt_key& key) {
-  bool wake = false;
+  bool send = false;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    wake = take_outcome(key) && must_wake();
+    send = take_outcome(key) && !settlements_expected_;
   }
-  if (wake)
-    wake_.wake();
+  if (send)
+    send_or_wake();
 }
 
 bool launcher_client::take_outcome(const attempt_key& key) {
@@ -185,8 +183,13 @@ bool launcher_client::take_outcome(const attempt_key& key) {
     return false;
   erase(key);
   // No bound of its own: there is at most one for each attempt that the launcher reported.
-  queue_.emplace_back(settle_order{key});
+  enqueue_settlement(key);
   return true;
+}
+
+void launcher_client::enqueue_settlement(const attempt_key& key) {
+  queue_.emplace_back(settle_order{key});
+  ++settlements_;
 }
 
 uint64_t launcher_client::launcher_id() const {

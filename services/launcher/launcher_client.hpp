@@ -5,6 +5,7 @@
 #include "services/launcher/launcher_link.hpp"
 #include "services/ports/process_runner.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -79,6 +80,9 @@ struct launcher_health {
 /// Talks to the launcher of one state directory from a thread of its own, "tr-launch-io". Thread-safe; no
 /// call but start_service() and stop() blocks.
 ///
+/// A request is sent by its caller, where the socket takes it at once: that spares a start the way over
+/// another thread. What cannot be sent so is the thread's business, which sends everything in its order.
+///
 /// When the launcher dies, a new one is started at once (then with backoff), and every attempt that it does
 /// not know any more ends as `lost`. Requests made meanwhile wait in the queue.
 ///
@@ -152,11 +156,17 @@ private:
   void run();
   void connect();
   void lose_connection(const std::string& reason);
+  void drop_link();
   void take_refusal(const launcher::refused_message& refused);
   void take_welcome(const launcher::welcome_message& welcome);
   void ask_for_upgrade();
   void take_upgrade_failure(const std::string& reason);
   void send_orders();
+  /// Takes orders for one packet off the queue; a start that needs a descriptor alone.
+  std::vector<order> take_batch();
+  launcher::packet_status send_batch(const std::vector<order>& batch);
+  /// Sends a start that is too large for a packet; false when orders must wait. With send_mutex_ held.
+  bool send_large(std::vector<order>& batch);
   /// Puts orders that were not sent back where they were.
   void put_back(std::vector<order> batch);
   /// Puts stops and settlements before all starts, none of which they can be about; answers whether there are
@@ -180,6 +190,16 @@ private:
   /// Tells of what was noted; of starts alone not before tell_at_.
   void tell_events(clock::time_point now);
   int wait_ms(clock::time_point now) const;
+  /// From now on settlements, and nothing else, may wait in the queue for a while.
+  void expect_settlements(clock::time_point now);
+  /// Whether there is something in the queue that is to be sent now.
+  bool must_send(clock::time_point now);
+
+  // On the threads of callers.
+  /// Sends what is queued, or has the client's thread do it.
+  void send_or_wake();
+  /// With send_mutex_ held: whether everything that was queued could be sent at once.
+  bool send_at_once();
 
   // With mutex_ held.
   attempt_entry* find(const attempt_key& key);
@@ -189,6 +209,8 @@ private:
   bool take_outcome(const attempt_key& key);
   /// Whether the thread must be woken for what was queued: once until it has looked.
   bool must_wake() noexcept { return !std::exchange(woken_, true); }
+  bool only_settlements() const noexcept { return settlements_ == queue_.size(); }
+  void enqueue_settlement(const attempt_key& key);
   attempt_entry& insert(const known_attempt& attempt);
   void erase(const attempt_key& key);
   void end_entry(attempt_entry& entry, const attempt_ended& end);
@@ -200,6 +222,10 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable ready_changed_;
   std::deque<order> queue_;
+  /// Settlements in the queue. While the thread will look for them they wake nobody: they travel with the
+  /// next start.
+  size_t settlements_ = 0;
+  bool settlements_expected_ = false;
   std::unordered_map<std::string, channel_table> channels_;
   std::unordered_map<attempt_key, std::string, key_hash> channel_of_;
   /// Attempts that were stopped in the queue and whose end has not been told yet.
@@ -220,18 +246,25 @@ private:
   launcher::wake_descriptor cancel_;
   std::thread thread_;
 
-  // Used by the thread alone.
+  /// Held by whoever takes orders off the queue and sends them, so that they keep their order; always taken
+  /// before mutex_. Callers only try to take it. The connection, and whether it is ready, change with it
+  /// held, on the client's thread alone.
+  std::mutex send_mutex_;
   std::unique_ptr<launcher::launcher_link> link_;
+  bool ready_ = false;
+  /// Orders wait until then: this process had no descriptor or memory left for one.
+  clock::time_point send_at_{};
+  /// The socket took no more; wait until it does.
+  std::atomic<bool> blocked_{false};
+
+  // Used by the thread alone.
   std::vector<known_attempt> listing_;
   /// What has been noted and not been told yet.
   std::vector<attempt_event> news_;
   /// When starts alone are told; unset while there are none.
   clock::time_point tell_at_{};
-  bool ready_ = false;
-  /// The socket took no more; wait until it does.
-  bool blocked_ = false;
-  /// Orders wait until then: this process had no descriptor or memory left for one.
-  clock::time_point send_at_{};
+  /// When settlements are looked for that came alone; unset while none are expected.
+  clock::time_point settle_at_{};
   bool large_starts_wait_ = false;
   /// Both speak this version.
   uint16_t version_ = 0;

@@ -27,96 +27,153 @@ constexpr size_t small_order_bytes = 300;
 /// have at hand, or this much later, or when so many have gathered.
 constexpr auto starts_pause = std::chrono::milliseconds(10);
 constexpr size_t starts_kept_max = 256;
+/// Settlements follow upon ends, and nothing waits for them: they travel with the next start, or this much
+/// after the end. One that is lost with this process is made good when the next one hears of the attempt.
+constexpr auto settlements_pause = std::chrono::milliseconds(25);
 /// Pause before an order is tried again for which there was no descriptor or memory.
 constexpr auto resource_pause = std::chrono::milliseconds(100);
 
 } // namespace
 
-void launcher_client::send_orders() {
+std::vector<launcher_client::order> launcher_client::take_batch() {
   std::vector<order> batch;
-  while (link_ && !blocked_ && send_at_ <= clock::now()) {
-    batch.clear();
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      size_t bytes = 0;
-      while (!queue_.empty() && batch.size() < orders_per_packet) {
-        const auto* start = std::get_if<attempt_start>(&queue_.front());
-        attempt_entry* entry = start != nullptr ? find(start->key) : nullptr;
-        if (start != nullptr && (entry == nullptr || entry->dropped)) {
-          queue_.pop_front();
-          continue;
-        }
-        const size_t size = start != nullptr ? launcher::size_of(*start) : small_order_bytes;
-        if (!batch.empty() && bytes + size > order_bytes_per_packet)
-          break;
-        bytes += size;
-        // From here on a stop must follow it to the launcher.
-        if (entry != nullptr)
-          entry->queued = false;
-        batch.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-      }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  size_t bytes = 0;
+  while (!queue_.empty() && batch.size() < orders_per_packet) {
+    const auto* start = std::get_if<attempt_start>(&queue_.front());
+    attempt_entry* entry = start != nullptr ? find(start->key) : nullptr;
+    if (start != nullptr && (entry == nullptr || entry->dropped)) {
+      queue_.pop_front();
+      continue;
     }
+    const size_t size = start != nullptr ? launcher::size_of(*start) : small_order_bytes;
+    if (!batch.empty() && bytes + size > order_bytes_per_packet)
+      break;
+    bytes += size;
+    // From here on a stop must follow it to the launcher.
+    if (entry != nullptr)
+      entry->queued = false;
+    if (std::holds_alternative<settle_order>(queue_.front()))
+      --settlements_;
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return batch;
+}
+
+packet_status launcher_client::send_batch(const std::vector<order>& batch) {
+  packet_batch packets(packet_batch::kind::requests);
+  for (const order& one : batch) {
+    if (const auto* start = std::get_if<attempt_start>(&one))
+      packets.add(launcher::any_request(*start));
+    else if (const auto* signal_one = std::get_if<signal_order>(&one))
+      packets.add(launcher::any_request(launcher::signal_request{signal_one->key, signal_one->number}));
+    else if (const auto* stop_one = std::get_if<stop_order>(&one))
+      packets.add(launcher::any_request(launcher::stop_request{stop_one->key, stop_one->grace_ms}));
+    else if (const auto* settle_one = std::get_if<settle_order>(&one))
+      packets.add(launcher::any_request(launcher::settle_request{settle_one->key}));
+  }
+  const std::vector<std::string> packet = packets.take();
+  return link_->send(packet.front());
+}
+
+bool launcher_client::send_at_once() {
+  if (!link_ || !ready_ || blocked_ || send_at_ != clock::time_point())
+    return false;
+  for (;;) {
+    std::vector<order> batch = take_batch();
+    if (batch.empty())
+      return true;
+    const auto* first = std::get_if<attempt_start>(&batch.front());
+    const bool is_large = first != nullptr && launcher::needs_descriptor(*first);
+    if (!is_large && send_batch(batch) == packet_status::done)
+      continue;
+    put_back(std::move(batch));
+    // The thread waits until the socket takes more; a connection that has gone shows itself to it.
+    if (!is_large)
+      blocked_ = true;
+    return false;
+  }
+}
+
+void launcher_client::send_or_wake() {
+  {
+    // Whoever holds it may have looked into the queue before we put something there: the thread looks again.
+    const std::unique_lock<std::mutex> sending(send_mutex_, std::try_to_lock);
+    if (sending && send_at_once())
+      return;
+  }
+  bool wake = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    wake = must_wake();
+  }
+  if (wake)
+    wake_.wake();
+}
+
+void launcher_client::send_orders() {
+  const std::lock_guard<std::mutex> sending(send_mutex_);
+  while (link_ && !blocked_ && send_at_ <= clock::now()) {
+    std::vector<order> batch = take_batch();
     if (batch.empty()) {
       send_at_ = {};
       return;
     }
-
-    packet_status sent = packet_status::done;
     const auto* first = std::get_if<attempt_start>(&batch.front());
     if (first != nullptr && launcher::needs_descriptor(*first)) {
-      // Its size has kept every other order out of the batch.
-      const result<packet_status> large = link_->send_large(*first);
-      if (!large && large.failure().code != error_code::overloaded) {
-        // This will not pass by waiting, as a file size limit of this process would not.
-        end_unsent(*first, large.failure());
-        continue;
-      }
-      if (!large) {
-        // Nothing is wrong with the command: it waits until this process has what it takes again.
-        if (!std::exchange(large_starts_wait_, true))
-          log_event(log_level::warning, "requests to the launcher wait for resources",
-                    {{"reason", large.failure().message}});
-        put_back(std::move(batch));
-        if (move_up_stops())
-          continue;
-        send_at_ = clock::now() + resource_pause;
+      if (!send_large(batch))
         return;
-      }
-      large_starts_wait_ = false;
-      sent = *large;
-    } else {
-      packet_batch packets(packet_batch::kind::requests);
-      for (const order& one : batch) {
-        if (const auto* start = std::get_if<attempt_start>(&one))
-          packets.add(launcher::any_request(*start));
-        else if (const auto* signal_one = std::get_if<signal_order>(&one))
-          packets.add(launcher::any_request(launcher::signal_request{signal_one->key, signal_one->number}));
-        else if (const auto* stop_one = std::get_if<stop_order>(&one))
-          packets.add(launcher::any_request(launcher::stop_request{stop_one->key, stop_one->grace_ms}));
-        else if (const auto* settle_one = std::get_if<settle_order>(&one))
-          packets.add(launcher::any_request(launcher::settle_request{settle_one->key}));
-      }
-      const std::vector<std::string> packet = packets.take();
-      sent = link_->send(packet.front());
+      continue;
     }
-
     send_at_ = {};
-    if (sent != packet_status::done) {
+    if (send_batch(batch) != packet_status::done) {
       put_back(std::move(batch));
       // A connection that has gone shows itself when it is read from.
       blocked_ = true;
-      return;
     }
   }
 }
 
+bool launcher_client::send_large(std::vector<order>& batch) {
+  // Its size has kept every other order out of the batch.
+  const auto& start = std::get<attempt_start>(batch.front());
+  const result<packet_status> sent = link_->send_large(start);
+  if (!sent && sent.failure().code != error_code::overloaded) {
+    // This will not pass by waiting, as a file size limit of this process would not.
+    end_unsent(start, sent.failure());
+    return true;
+  }
+  if (!sent) {
+    // Nothing is wrong with the command: it waits until this process has what it takes again.
+    if (!std::exchange(large_starts_wait_, true))
+      log_event(log_level::warning, "requests to the launcher wait for resources",
+                {{"reason", sent.failure().message}});
+    put_back(std::move(batch));
+    if (move_up_stops())
+      return true;
+    send_at_ = clock::now() + resource_pause;
+    return false;
+  }
+  large_starts_wait_ = false;
+  send_at_ = {};
+  if (*sent == packet_status::done)
+    return true;
+  put_back(std::move(batch));
+  blocked_ = true;
+  return false;
+}
+
 void launcher_client::put_back(std::vector<order> batch) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (const order& one : batch)
-    if (const auto* start = std::get_if<attempt_start>(&one))
+  for (const order& one : batch) {
+    if (const auto* start = std::get_if<attempt_start>(&one)) {
       if (attempt_entry* entry = find(start->key))
         entry->queued = true;
+    } else if (std::holds_alternative<settle_order>(one)) {
+      ++settlements_;
+    }
+  }
   queue_.insert(queue_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
 }
 
@@ -180,7 +237,7 @@ void launcher_client::take_listing() {
       if (entry == nullptr) {
         // After the first listing an ended attempt we do not know is one we settled, and the word was lost.
         if (ready_once_ && one.ended)
-          queue_.emplace_back(settle_order{one.key});
+          enqueue_settlement(one.key);
         else
           insert(one);
         continue;
@@ -225,7 +282,10 @@ void launcher_client::take_listing() {
   }
   going_over_ = false;
   connected_pid_ = pid;
-  ready_ = true;
+  {
+    const std::lock_guard<std::mutex> sending(send_mutex_);
+    ready_ = true;
+  }
   ready_since_ = clock::now();
   ping_at_ = ready_since_ + std::chrono::milliseconds(options_.ping_pause_ms);
   logged_failure_.clear();
@@ -275,7 +335,27 @@ void launcher_client::tell_events(clock::time_point now) {
       return;
   }
   tell_at_ = {};
+  if (!only_starts)
+    expect_settlements(now);
   events_->on_events(std::exchange(news_, {}));
+}
+
+void launcher_client::expect_settlements(clock::time_point now) {
+  if (settle_at_ != clock::time_point())
+    return;
+  settle_at_ = now + settlements_pause;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  settlements_expected_ = true;
+}
+
+bool launcher_client::must_send(clock::time_point now) {
+  const bool is_due = settle_at_ != clock::time_point() && settle_at_ <= now;
+  if (is_due)
+    settle_at_ = {};
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (is_due)
+    settlements_expected_ = false;
+  return stopping_ || !settlements_expected_ || !only_settlements();
 }
 
 } // namespace task_runner

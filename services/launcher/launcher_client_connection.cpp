@@ -81,15 +81,21 @@ void launcher_client::run() {
       receive_packets();
     }
     tell_events(clock::now());
-    if (ready_ && !blocked_)
+    if (must_send(clock::now()) && ready_ && !blocked_)
       send_orders();
     if (ready_ && version_ >= launcher::protocol_version_ping)
       ask_for_life(clock::now(), heard);
   }
-  link_.reset();
+  drop_link();
   const std::lock_guard<std::mutex> lock(mutex_);
   health_.connected = false;
   health_.launcher_pid = 0;
+}
+
+void launcher_client::drop_link() {
+  const std::lock_guard<std::mutex> sending(send_mutex_);
+  link_.reset();
+  ready_ = false;
 }
 
 int launcher_client::wait_ms(clock::time_point now) const {
@@ -108,6 +114,8 @@ int launcher_client::wait_ms(clock::time_point now) const {
     next = std::min(next, stop_until_);
   if (tell_at_ != clock::time_point())
     next = std::min(next, tell_at_);
+  if (settle_at_ != clock::time_point())
+    next = std::min(next, settle_at_);
   if (next == clock::time_point::max())
     return -1;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next - now).count();
@@ -123,13 +131,16 @@ void launcher_client::connect() {
     lose_connection(opened.failure().message);
     return;
   }
-  link_ = std::move(*opened);
+  {
+    const std::lock_guard<std::mutex> sending(send_mutex_);
+    link_ = std::move(*opened);
+    blocked_ = false;
+  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     peer_ = link_->peer();
   }
   listing_.clear();
-  blocked_ = false;
   handshake_until_ = clock::now() + handshake_max;
 }
 
@@ -138,8 +149,7 @@ void launcher_client::lose_connection(const std::string& reason) {
   const bool lived = ready_ && now - ready_since_ >= lifetime_min;
   const bool goes_over = going_over_ && ready_;
   const bool was_upgrade = upgrade_first_ && link_ != nullptr;
-  link_.reset();
-  ready_ = false;
+  drop_link();
   ping_open_ = false;
   trouble_kind_.clear();
   upgrade_first_ = upgrade_first_ && !was_upgrade;
@@ -274,7 +284,7 @@ void launcher_client::take_refusal(const launcher::refused_message& refused) {
   if (no_common_version && may_ask) {
     upgrade_asked_ = true;
     upgrade_first_ = true;
-    link_.reset();
+    drop_link();
     retry_at_ = clock::now();
     return;
   }

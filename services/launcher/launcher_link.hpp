@@ -48,7 +48,7 @@ enum class link_purpose : uint8_t {
   upgrade,
 };
 
-/// A connection to a launcher. Not thread-safe.
+/// A connection to a launcher. Several threads may send, while one receives; the rest is not thread-safe.
 class launcher_link {
 public:
   /// Connects to the launcher of the directory, after starting one when there is none. Where one lives whose

@@ -25,10 +25,14 @@ namespace {
 constexpr int events_per_turn = 128;
 /// Orphans are reaped this long after a child died: at most ten looks a second, however many commands end.
 constexpr steady_ms orphan_delay_ms = 100;
-/// Descriptors that the launcher keeps for itself, and those that one command takes (process, pipe, two
-/// files).
+/// Descriptors that the launcher keeps for itself, and those that one command takes (process, pipe).
 constexpr size_t own_descriptors = 64;
-constexpr size_t descriptors_per_command = 4;
+constexpr size_t descriptors_per_command = 2;
+/// Most cgroups that are kept open, most commands whose output files are, the descriptors that one of either
+/// takes, and the part of all descriptors that each of the two may have.
+constexpr size_t open_max = 64;
+constexpr size_t descriptors_per_open = 2;
+constexpr size_t open_share = 8;
 /// Most commands running at once whatever the limit of descriptors.
 constexpr size_t running_max = 16'384;
 constexpr size_t running_min = 8;
@@ -37,15 +41,24 @@ error failure_of(const std::string& what) {
   return {error_code::unavailable, what + ": " + std::strerror(errno)};
 }
 
-/// How many commands the limit of descriptors allows at once.
-size_t running_limit() noexcept {
+/// How many descriptors this process may have.
+size_t descriptor_limit() noexcept {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return 0;
+  return static_cast<size_t>(std::min<rlim_t>(limit.rlim_cur, 1U << 20U));
+}
+
+size_t open_limit(size_t descriptors) noexcept {
+  return std::clamp<size_t>(descriptors / (open_share * descriptors_per_open), 1, open_max);
+}
+
+/// How many commands so many descriptors allow at once.
+size_t running_limit(size_t descriptors) noexcept {
+  const size_t kept = own_descriptors + 2 * descriptors_per_open * open_limit(descriptors);
+  if (descriptors <= kept)
     return running_min;
-  const auto allowed = static_cast<size_t>(std::min<rlim_t>(limit.rlim_cur, 1U << 20U));
-  if (allowed <= own_descriptors)
-    return running_min;
-  return std::clamp((allowed - own_descriptors) / descriptors_per_command, running_min, running_max);
+  return std::clamp((descriptors - kept) / descriptors_per_command, running_min, running_max);
 }
 
 } // namespace
@@ -87,7 +100,10 @@ command_table_setting launcher_server::table_setting(const rlimit& command_descr
   setting.output_dir = output_dir_.get();
   setting.null_input = null_input_.get();
   setting.command_descriptors = command_descriptors;
-  setting.running_max = running_limit();
+  const size_t descriptors = descriptor_limit();
+  setting.running_max = running_limit(descriptors);
+  setting.open_cgroups_max = open_limit(descriptors);
+  setting.open_outputs_max = setting.open_cgroups_max;
   setting.output = options_.output;
   setting.containment = options_.containment;
   return setting;
@@ -140,9 +156,10 @@ int launcher_server::run() {
   for (;;) {
     steady_ms now = steady_now_ms();
     commands_->work(now);
-    for (std::string& packet : commands_->take_events())
-      if (daemon_ != 0)
-        send(daemon_, std::move(packet));
+    if (commands_->must_report(now))
+      for (std::string& packet : commands_->take_events())
+        if (daemon_ != 0)
+          send(daemon_, std::move(packet));
     drop_silent_strangers(now);
     stay_reachable(now);
 
@@ -190,6 +207,7 @@ int launcher_server::run() {
     if (accept_at_ != 0 && accept_at_ <= now)
       pause_accepting(false);
   }
+  commands_->flush_journal();
   if (identify_socket(held_.directory.get()) == socket_file_)
     ::unlinkat(held_.directory.get(), socket_file_name, 0);
   // While the lock is still held, so that the file is never one that a later launcher has just written.

@@ -268,44 +268,55 @@ output_writer::output_writer(int output_dir, const attempt_key& key, output_limi
   total_bytes_ = progress.total_bytes;
   failed_bytes_ = progress.failed_bytes;
   finished_ = progress.finished;
-  constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
-  if (progress.has_head && !finished_)
-    head_.reset(::openat(output_dir_, name_.c_str(), flags));
-  if (progress.has_tail && !finished_) {
-    tail_.reset(::openat(output_dir_, (name_ + ".tail").c_str(), flags));
+  has_head_ = progress.has_head && !finished_;
+  has_tail_ = progress.has_tail && !finished_;
+  if (has_head_)
+    open_again(head_, name_);
+  if (has_tail_) {
+    open_again(tail_, name_ + ".tail");
     const std::optional<tail_header> header = tail_ ? read_tail_header(tail_.get()) : std::nullopt;
     if (header)
       limits_.tail_bytes = header->ring_size;
   }
-  // Files that somebody has removed are not begun anew: what follows would stand where it does not belong.
-  finished_ = finished_ || (progress.has_head && !head_) || (progress.has_tail && !tail_);
+  finished_ = finished_ || (has_head_ && !head_) || (has_tail_ && !tail_);
 }
 
 output_progress output_writer::progress() const noexcept {
-  return {head_size_,
-          ring_total_,
-          total_bytes_,
-          failed_bytes_,
-          static_cast<bool>(head_),
-          static_cast<bool>(tail_),
-          finished_};
+  return {head_size_, ring_total_, total_bytes_, failed_bytes_, has_head_, has_tail_, finished_};
+}
+
+void output_writer::close_files() noexcept {
+  head_.reset();
+  tail_.reset();
+}
+
+bool output_writer::open_again(owned_descriptor& file, const std::string& name) noexcept {
+  file.reset(::openat(output_dir_, name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  // Files that somebody has removed are not begun anew: what follows would stand where it does not belong.
+  finished_ = finished_ || (!file && errno == ENOENT);
+  return static_cast<bool>(file);
 }
 
 bool output_writer::open_head() noexcept {
   if (head_)
     return true;
+  if (has_head_)
+    return open_again(head_, name_);
   constexpr int flags = O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
   head_.reset(::openat(output_dir_, name_.c_str(), flags, 0600));
   if (!head_ && errno == ENOENT) {
     ::mkdirat(output_dir_, name_.substr(0, 2).c_str(), 0700);
     head_.reset(::openat(output_dir_, name_.c_str(), flags, 0600));
   }
-  return static_cast<bool>(head_);
+  has_head_ = static_cast<bool>(head_);
+  return has_head_;
 }
 
 bool output_writer::open_tail() noexcept {
   if (tail_)
     return true;
+  if (has_tail_)
+    return open_again(tail_, name_ + ".tail");
   tail_.reset(::openat(output_dir_, (name_ + ".tail").c_str(),
                        O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!tail_)
@@ -315,7 +326,8 @@ bool output_writer::open_tail() noexcept {
   put_number(header.data() + 8, head_size_);
   put_number(header.data() + 16, limits_.tail_bytes);
   put_number(header.data() + 24, 0);
-  if (write_at(tail_.get(), header.data(), header.size(), 0) == header.size())
+  has_tail_ = write_at(tail_.get(), header.data(), header.size(), 0) == header.size();
+  if (has_tail_)
     return true;
   tail_.reset();
   ::unlinkat(output_dir_, (name_ + ".tail").c_str(), 0);
@@ -327,7 +339,7 @@ void output_writer::append(std::string_view bytes) noexcept {
   if (bytes.empty() || finished_)
     return;
   // Once the tail has begun the head is closed for good: its length stands in the tail's header.
-  if (!tail_ && head_size_ < limits_.head_bytes) {
+  if (!has_tail_ && head_size_ < limits_.head_bytes) {
     const std::string_view part = bytes.substr(0, static_cast<size_t>(limits_.head_bytes - head_size_));
     if (!open_head()) {
       failed_bytes_ += bytes.size();
@@ -367,9 +379,11 @@ void output_writer::append_tail(std::string_view bytes) noexcept {
 void output_writer::finish() noexcept {
   if (finished_)
     return;
+  // They may have been closed in between; what cannot be opened stays as it is, which readers understand.
+  const bool adds = has_head_ && (has_tail_ || failed_bytes_ > 0);
+  bool joined = !adds || (open_head() && (!has_tail_ || open_tail()));
   finished_ = true;
-  bool joined = true;
-  if (tail_) {
+  if (joined && has_tail_) {
     joined = merge_tail(head_.get(), tail_.get(), {head_size_, limits_.tail_bytes, ring_total_});
     // On a full disk the pair stays as it is: readers understand it.
     if (joined)

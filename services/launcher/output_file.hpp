@@ -71,6 +71,11 @@ public:
 
   void append(std::string_view bytes) noexcept;
 
+  /// Gives its descriptors back; what is appended later opens the files again.
+  void close_files() noexcept;
+  /// Whether it holds descriptors: two at most.
+  bool holds_files() const noexcept { return head_ || tail_; }
+
   /// Joins head and tail and closes the files. Further bytes are counted, not kept.
   void finish() noexcept;
 
@@ -83,6 +88,8 @@ public:
 private:
   bool open_head() noexcept;
   bool open_tail() noexcept;
+  /// Opens a file again that has been begun.
+  bool open_again(owned_descriptor& file, const std::string& name) noexcept;
   void append_tail(std::string_view bytes) noexcept;
 
   int output_dir_;
@@ -94,6 +101,9 @@ private:
   uint64_t ring_total_ = 0;
   uint64_t total_bytes_ = 0;
   uint64_t failed_bytes_ = 0;
+  /// The files have been begun, whether they are open or not.
+  bool has_head_ = false;
+  bool has_tail_ = false;
   bool finished_ = false;
 };
 

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <poll.h>
 #include <set>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <thread>
@@ -365,13 +366,49 @@ TEST_CASE("commands have the umask and the directory of the daemon that came las
   CHECK(fixture.output("other") == "0002\n");
 }
 
+TEST_CASE("whichever thread sends them, a stop never overtakes its start", "[launcher][client]") {
+  launcher_fixture fixture;
+  constexpr int callers = 4;
+  constexpr int each = 50;
+  std::vector<std::thread> threads;
+  std::atomic<int> taken{0};
+  for (int caller = 0; caller < callers; ++caller)
+    threads.emplace_back([&, caller] {
+      for (int i = 0; i < each; ++i) {
+        const attempt_start start =
+            wanted("c" + std::to_string(caller) + "-" + std::to_string(i), "exec sleep 300");
+        if (fixture.client().start(start) && fixture.client().stop(start.key, 0))
+          ++taken;
+      }
+    });
+  for (std::thread& one : threads)
+    one.join();
+  CHECK(taken == callers * each);
+  // One that came before its start would have been about nothing, and the command would run on.
+  REQUIRE(fixture.events().wait_ended_count(callers * each));
+  for (int caller = 0; caller < callers; ++caller)
+    for (int i = 0; i < each; ++i) {
+      const std::string id = "c" + std::to_string(caller) + "-" + std::to_string(i);
+      CHECK(fixture.await(id).how.kind == outcome_kind::cancelled);
+      fixture.client().settled(fixture.key(id));
+    }
+  // Settlements that no start takes along are sent all the same.
+  CHECK(test::wait_until([&] { return fixture.client().health().queued == 0; }));
+  CHECK(fixture.client().known_attempts("default").empty());
+}
+
 TEST_CASE("the health tells what the launcher is", "[launcher][client]") {
   launcher_fixture fixture;
   const launcher_health health = fixture.client().health();
   CHECK(health.connected);
   CHECK(health.launcher_version == TASK_RUNNER_VERSION);
   CHECK_FALSE(health.containment.empty());
+  rlimit limit{};
+  REQUIRE(::prlimit(health.launcher_pid, RLIMIT_NOFILE, nullptr, &limit) == 0);
+  // Two for each command, and some for itself.
   CHECK(health.running_max >= 8);
+  CHECK(health.running_max >= std::min<rlim_t>(limit.rlim_max / 3, 16'384));
+  CHECK((limit.rlim_max < 1'024 || 2 * health.running_max + 128 <= limit.rlim_max));
   CHECK(health.upgrades == 0);
   CHECK(health.upgrade_failure.empty());
   CHECK(health.last_error.empty());

@@ -4,6 +4,7 @@
 #include "services/launcher/packet_socket.hpp"
 #include "services/launcher/protocol.hpp"
 #include "test/service/launcher_support.hpp"
+#include "test/support/wait.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -22,7 +23,9 @@
 #include <unistd.h>
 
 using namespace task_runner;
+using launcher_test::idle_descriptors_max;
 using launcher_test::launcher_fixture;
+using launcher_test::open_descriptors;
 using launcher_test::read_file;
 using launcher_test::wait_file;
 using launcher_test::wait_gone;
@@ -371,25 +374,30 @@ TEST_CASE("two hundred commands at once", "[launcher][many]") {
   launcher_fixture fixture;
   constexpr int count = 200;
   for (int i = 0; i < count; ++i)
-    fixture.start("c" + std::to_string(i), "while [ ! -e " + fixture.dir() +
+    fixture.start("c" + std::to_string(i), "echo begin; while [ ! -e " + fixture.dir() +
                                                "/go ]; do sleep 0.1; done; echo out " + std::to_string(i) +
                                                "; echo err >&2; exit " + std::to_string(i));
-  for (int i = 0; i < count; ++i)
-    REQUIRE(fixture.events().wait_started(fixture.key("c" + std::to_string(i))));
+  for (int i = 0; i < count; ++i) {
+    const std::string id = "c" + std::to_string(i);
+    REQUIRE(fixture.events().wait_started(fixture.key(id)));
+    REQUIRE(task_runner::test::wait_until([&] { return fixture.output(id) == "begin\n"; }));
+  }
+  // Process and pipe; the files of what was written are closed when too many are open.
+  constexpr int open_outputs_max = 64;
+  CHECK(open_descriptors(fixture.launcher_pid()) < idle_descriptors_max + 2 * count + open_outputs_max);
   CHECK(fixture.client().health().running == count);
   write_file(fixture.dir() + "/go", "go");
   REQUIRE(fixture.events().wait_ended_count(count));
   for (int i = 0; i < count; ++i) {
     const std::string id = "c" + std::to_string(i);
     CHECK(fixture.await(id).how == outcome{outcome_kind::exited, i, {}});
-    CHECK(fixture.output(id) == "out " + std::to_string(i) + "\nerr\n");
+    CHECK(fixture.output(id) == "begin\nout " + std::to_string(i) + "\nerr\n");
     fixture.client().settled(fixture.key(id));
   }
   CHECK(fixture.client().health().running == 0);
   // Descriptors: what remains open is the launcher's own.
   fixture.run("fence", "true");
-  const std::filesystem::directory_iterator open("/proc/" + std::to_string(fixture.launcher_pid()) + "/fd");
-  CHECK(std::distance(begin(open), end(open)) < 20);
+  CHECK(open_descriptors(fixture.launcher_pid()) < idle_descriptors_max);
 }
 
 TEST_CASE("two thousand short commands, sixteen at a time", "[launcher][many]") {

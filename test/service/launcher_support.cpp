@@ -49,6 +49,11 @@ void write_file(const std::string& path, const std::string& text, int mode) {
   ::chmod(path.c_str(), static_cast<mode_t>(mode));
 }
 
+int open_descriptors(int pid) {
+  const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd");
+  return static_cast<int>(std::distance(begin(open), end(open)));
+}
+
 bool wait_gone(int pid, int timeout_ms) {
   const launcher::owned_descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!process)

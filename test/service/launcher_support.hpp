@@ -18,6 +18,9 @@ namespace launcher_test {
 /// How long a test waits for what should happen at once; generous for loaded machines and sanitizers.
 constexpr int patience_ms = 20'000;
 
+/// Most descriptors of a launcher that runs nothing: its own, and two for each cgroup that it keeps open.
+constexpr int idle_descriptors_max = 24 + 2 * 64;
+
 /// A directory under /tmp, removed at the end.
 class scratch_directory {
 public:
@@ -35,6 +38,9 @@ private:
 
 std::string read_file(const std::string& path);
 void write_file(const std::string& path, const std::string& text, int mode = 0644);
+
+/// Descriptors that a process has open.
+int open_descriptors(int pid);
 
 /// Whether the process ends (or is gone) within the time.
 bool wait_gone(int pid, int timeout_ms = patience_ms);
