@@ -8,18 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <string>
 #include <vector>
 
 namespace task_runner {
 
-/// One message in a line: where it stands, and what it says, as long as it has not been offered.
+/// One message in a line: where it stands.
 struct line_entry {
   uint64_t batch = 0;
   uint32_t position = 0;
-  /// Null when the message must be decoded again: parked ones are kept as text only.
-  std::unique_ptr<push_item> item;
 };
 
 /// A plain value that the loop of the Redis intake works on. At most one submission of a line is in the
@@ -29,6 +26,11 @@ struct channel_line {
   std::string channel;
   /// First taken first; what is in the sink is not among them.
   std::deque<line_entry> waiting;
+  /// What the last ones of those say, in their order, so that they can be handed over as they are. Those
+  /// before them were offered once, or are parked, and are decoded again: they are kept as text only.
+  std::vector<push_item> decoded;
+  /// Bytes of the messages in `decoded`, as text.
+  uint64_t decoded_bytes = 0;
   /// What is in the sink, in order, and the number of that submission; 0 when nothing is.
   std::vector<line_entry> offered;
   uint64_t submission = 0;

@@ -5,7 +5,6 @@
 #include "services/source/redis_intake_loop.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace task_runner {
 
@@ -26,6 +25,41 @@ constexpr size_t stalled_offers_max = 16;
 
 /// Taking begins again when what is parked has fallen below its bound by one of this many parts.
 constexpr uint64_t room_again_parts = 10;
+
+/// The answer to one message of a submission, also when the sink has given none.
+const push_reply& reply_to(size_t at, const std::vector<push_reply>& replies) {
+  static const push_reply no_answer{{}, {}, false, error{error_code::timeout, "the intake gave no answer"}};
+  return at < replies.size() ? replies[at] : no_answer;
+}
+
+bool is_undecided(const push_reply& reply) {
+  return reply.failure && is_undecided(reply.failure->code);
+}
+
+/// What the answers to a submission say as a whole.
+struct judgement {
+  size_t accepted = 0;
+  size_t duplicates = 0;
+  size_t undecided = 0;
+  /// The most telling of the undecided ones; null when all are decided.
+  const push_reply* refusal = nullptr;
+};
+
+judgement judge(size_t offered, const std::vector<push_reply>& replies) {
+  judgement found;
+  for (size_t at = 0; at < offered; ++at) {
+    const auto& reply = reply_to(at, replies);
+    if (is_undecided(reply)) {
+      ++found.undecided;
+      // That nothing is taken from anybody says more than that this channel is full.
+      if (found.refusal == nullptr || found.refusal->failure->code == error_code::queue_full)
+        found.refusal = &reply;
+    } else if (!reply.failure) {
+      ++(reply.accepted ? found.accepted : found.duplicates);
+    }
+  }
+  return found;
+}
 
 } // namespace
 
@@ -53,14 +87,16 @@ void redis_intake_loop::join_line(batch_state& state, uint32_t position, std::ve
   }
   if (line.waiting.empty() && line.submission == 0)
     begun.push_back(&line);
-  line_entry entry{state.batch.number(), position, nullptr};
+  line.waiting.push_back({state.batch.number(), position});
   if (line.parked) {
     ++state.parked;
     ++key.parked_messages;
-  } else {
-    entry.item = std::make_unique<push_item>(std::move(*item));
+    return;
   }
-  line.waiting.push_back(std::move(entry));
+  if (line.decoded.capacity() == 0)
+    line.decoded.reserve(line.offered.size()); // a line that is busy stays so: as many as last time
+  line.decoded.push_back(std::move(*item));
+  line.decoded_bytes += state.batch.length(position);
 }
 
 /// Half of what may be in flight at once, so that the other half can be taken while the sink works on it.
@@ -69,17 +105,31 @@ size_t redis_intake_loop::usual_offer(const channel_line& line) const {
                      : size_t{options_.batch_max} * std::max(options_.batches_in_flight_max / 2, 1u);
 }
 
-/// Submits up to `most` messages from the front of a line of which nothing is in the sink.
-void redis_intake_loop::offer(channel_line& line, time_point now, size_t most) {
-  if (line.submission != 0 || winding_down_)
-    return;
+/// Takes up to `most` messages from the front of a line, as `line.offered` and as the items to submit.
+std::vector<push_item> redis_intake_loop::take_front(channel_line& line, size_t most) {
+  line.offered.clear();
+  // Nearly always everything that waits is decoded and goes together.
+  if (line.waiting.size() == line.decoded.size() && line.waiting.size() <= most &&
+      line.decoded_bytes <= options_.batch_bytes_max) {
+    line.offered.assign(line.waiting.begin(), line.waiting.end());
+    line.waiting.clear();
+    line.decoded_bytes = 0;
+    return std::exchange(line.decoded, {});
+  }
   std::vector<push_item> items;
+  size_t undecoded = line.waiting.size() - line.decoded.size();
+  auto next = line.decoded.begin();
   uint64_t bytes = 0;
   while (!line.waiting.empty() && items.size() < most && bytes < options_.batch_bytes_max) {
-    auto entry = std::move(line.waiting.front());
+    const auto entry = line.waiting.front();
     line.waiting.pop_front();
     auto& state = batches_.at(entry.batch);
-    if (!entry.item) {
+    const auto length = state.batch.length(entry.position);
+    if (undecoded == 0) {
+      items.push_back(std::move(*next++));
+      line.decoded_bytes -= length;
+    } else {
+      --undecoded;
       const auto rejected_before = state.batch.rejections().size();
       auto item = state.batch.make_item(entry.position, options_.message_bytes_max);
       if (!item) { // cannot be: it could be decoded when it joined the line
@@ -87,13 +137,20 @@ void redis_intake_loop::offer(channel_line& line, time_point now, size_t most) {
         leave_line(state, line);
         continue;
       }
-      entry.item = std::make_unique<push_item>(std::move(*item));
+      items.push_back(std::move(*item));
     }
-    bytes += state.batch.length(entry.position);
-    items.push_back(std::move(*entry.item));
-    entry.item.reset();
-    line.offered.push_back(std::move(entry));
+    bytes += length;
+    line.offered.push_back(entry);
   }
+  line.decoded.erase(line.decoded.begin(), next);
+  return items;
+}
+
+/// Submits up to `most` messages from the front of a line of which nothing is in the sink.
+void redis_intake_loop::offer(channel_line& line, time_point now, size_t most) {
+  if (line.submission != 0 || winding_down_)
+    return;
+  auto items = take_front(line, most);
   if (items.empty()) {
     set_due(line, now); // to be retired
     return;
@@ -160,56 +217,62 @@ void redis_intake_loop::take_completions(time_point now) {
   }
 }
 
-void redis_intake_loop::take_answers(channel_line& line, uint64_t submission,
-                                     const std::vector<push_reply>& replies, time_point now) {
-  static const push_reply no_answer{{}, {}, false, error{error_code::timeout, "the intake gave no answer"}};
-  auto offered = std::exchange(line.offered, {});
+/// Notes what became of messages that were offered; those without a decision stand in line again.
+void redis_intake_loop::write_down(channel_line& line, const std::vector<line_entry>& offered,
+                                   const std::vector<push_reply>& replies) {
   std::vector<line_entry> back;
-  const push_reply* refusal = nullptr;
-  source_counts counts;
+  batch_state* state = nullptr;
   for (size_t at = 0; at < offered.size(); ++at) {
-    const auto& reply = at < replies.size() ? replies[at] : no_answer;
-    if (reply.failure && is_undecided(reply.failure->code)) {
-      // That nothing is taken from anybody says more than that this channel is full.
-      if (refusal == nullptr || refusal->failure->code == error_code::queue_full)
-        refusal = &reply;
-      back.push_back(std::move(offered[at]));
+    const auto& reply = reply_to(at, replies);
+    const auto& entry = offered[at];
+    if (is_undecided(reply)) {
+      back.push_back(entry);
       continue;
     }
-    auto& state = batches_.at(offered[at].batch);
+    if (state == nullptr || state->batch.number() != entry.batch)
+      state = &batches_.at(entry.batch);
     if (reply.failure) {
-      state.batch.reject(offered[at].position, reply.failure->message);
-      report_rejections(state, state.batch.rejections().size() - 1);
+      state->batch.reject(entry.position, reply.failure->message);
+      report_rejections(*state, state->batch.rejections().size() - 1);
     } else {
-      state.batch.decide(offered[at].position);
-      ++(reply.accepted ? counts.accepted : counts.duplicates);
+      state->batch.decide(entry.position);
     }
-    leave_line(state, line);
+    leave_line(*state, line);
   }
-  const bool served = counts.accepted + counts.duplicates != 0;
-  const bool progress = back.size() < offered.size();
-  if (line.parked)
-    counts.parked = -static_cast<int64_t>(offered.size() - back.size());
-  counts.in_flight = -static_cast<int64_t>(counts.accepted + counts.duplicates);
-  report_.count(counts);
-  line.waiting.insert(line.waiting.begin(), std::make_move_iterator(back.begin()),
-                      std::make_move_iterator(back.end()));
+  line.waiting.insert(line.waiting.begin(), back.begin(), back.end());
+}
+
+void redis_intake_loop::take_answers(channel_line& line, uint64_t submission,
+                                     const std::vector<push_reply>& replies, time_point now) {
+  const auto offered = std::exchange(line.offered, {});
+  const auto judged = judge(offered.size(), replies);
+  const bool served = judged.accepted + judged.duplicates != 0;
   line.held = false;
-  if (progress)
+  if (judged.undecided < offered.size())
     line.refusals = 0;
   if (served)
     line.served_at_offer = ++served_; // what this line says of itself is no sign about others
-  if (refusal != nullptr) {
-    take_refusal(line, *refusal, now);
-    return;
-  }
-  line.offer_max = std::min<size_t>(line.offer_max * 2, options_.batch_max);
-  if (served && stall_ && submission > stall_->after)
+  if (judged.refusal == nullptr && served && stall_ && submission > stall_->after)
     resume_taking(now);
-  if (line.waiting.empty())
-    retire(line);
-  else if (!stall_)
+  // First what keeps the sink at work, and then what nobody waits for. Nothing of it changes what is offered.
+  const bool goes_on = judged.refusal == nullptr && !line.waiting.empty() && !stall_;
+  const bool was_parked = line.parked;
+  if (judged.refusal == nullptr)
+    line.offer_max = std::min<size_t>(line.offer_max * 2, options_.batch_max);
+  if (goes_on)
     offer(line, now, usual_offer(line));
+  write_down(line, offered, replies);
+  source_counts counts;
+  counts.accepted = judged.accepted;
+  counts.duplicates = judged.duplicates;
+  if (was_parked)
+    counts.parked = -static_cast<int64_t>(offered.size() - judged.undecided);
+  counts.in_flight = -static_cast<int64_t>(judged.accepted + judged.duplicates);
+  report_.count(counts);
+  if (judged.refusal != nullptr)
+    take_refusal(line, *judged.refusal, now);
+  else if (!goes_on && line.waiting.empty())
+    retire(line);
 }
 
 /// Some of what was offered is not decided: either this channel takes nothing, or nobody does.
@@ -244,8 +307,9 @@ void redis_intake_loop::park(channel_line& line, const error& why) {
   counts.parked = static_cast<int64_t>(count);
   report_parked(line, why); // before the count, so that whoever sees that finds the reason
   report_.count(counts);
-  const auto mark = [this](line_entry& entry) {
-    entry.item.reset();
+  line.decoded = {};
+  line.decoded_bytes = 0;
+  const auto mark = [this](const line_entry& entry) {
     auto& state = batches_.at(entry.batch);
     ++state.parked;
     update_stage(state);

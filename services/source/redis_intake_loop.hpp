@@ -143,6 +143,7 @@ private:
   void forget(uint64_t number);
 
   void join_line(batch_state& state, uint32_t position, std::vector<channel_line*>& begun);
+  std::vector<push_item> take_front(channel_line& line, size_t most);
   void offer(channel_line& line, time_point now, size_t most);
   size_t usual_offer(const channel_line& line) const;
   void offer_due(time_point now);
@@ -150,6 +151,8 @@ private:
   void take_completions(time_point now);
   void take_answers(channel_line& line, uint64_t submission, const std::vector<push_reply>& replies,
                     time_point now);
+  void write_down(channel_line& line, const std::vector<line_entry>& offered,
+                  const std::vector<push_reply>& replies);
   void take_refusal(channel_line& line, const push_reply& refusal, time_point now);
   void park(channel_line& line, const error& why);
   void report_parked(const channel_line& line, const error& why);

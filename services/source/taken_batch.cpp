@@ -62,20 +62,21 @@ void taken_batch::skip(const std::vector<uint32_t>& positions) {
       decide(position);
 }
 
-std::optional<push_item> taken_batch::make_item(uint32_t position, uint64_t message_bytes_max) {
+result<push_item> taken_batch::make_item(uint32_t position, uint64_t message_bytes_max) {
   const auto& one = find(position);
   if (one.length > message_bytes_max) {
-    reject(position, "the message has " + std::to_string(one.length) + " bytes; at most " +
-                         std::to_string(message_bytes_max) + " are accepted. Put the data in a file.");
-    return std::nullopt;
+    error too_long{error_code::too_large, "the message has " + std::to_string(one.length) +
+                                              " bytes; at most " + std::to_string(message_bytes_max) +
+                                              " are accepted. Put the data in a file."};
+    reject(position, too_long.message);
+    return too_long;
   }
   auto item = decode_push_json(one.text);
-  if (!item) {
+  if (item)
+    item->origin = push_origin{number_, position};
+  else
     reject(position, item.failure().message);
-    return std::nullopt;
-  }
-  item->origin = push_origin{number_, position};
-  return std::move(*item);
+  return item;
 }
 
 void taken_batch::decide(uint32_t position) {

@@ -3,11 +3,11 @@
 #pragma once
 
 #include "services/domain/push.hpp"
+#include "services/domain/result.hpp"
 #include "services/source/redis_connection.hpp"
 
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,8 +45,8 @@ public:
   void skip(const std::vector<uint32_t>& positions);
 
   /// The message as an item with its origin. When it cannot be decoded, or is longer than
-  /// `message_bytes_max`, it becomes a rejection instead.
-  std::optional<push_item> make_item(uint32_t position, uint64_t message_bytes_max);
+  /// `message_bytes_max`, it becomes a rejection instead, for the reason that is returned.
+  result<push_item> make_item(uint32_t position, uint64_t message_bytes_max);
 
   /// The message is durably accepted, or a duplicate.
   void decide(uint32_t position);

@@ -445,7 +445,8 @@ result<push_item> decode_push_json(std::string_view text) {
   push_reader reader;
   if (auto read = read_json(text, reader); !read)
     return read.failure();
-  reader.members().options = std::move(reader.options());
+  if (!reader.options().empty())
+    reader.members().options = std::move(reader.options());
   return assemble_push(std::move(reader.members()));
 }
 

@@ -60,7 +60,7 @@ result<task_command> assemble_command(push_members& members) {
 
 } // namespace
 
-result<push_item> assemble_push(push_members members) {
+result<push_item> assemble_push(push_members&& members) {
   push_item item;
   if (members.chan && members.channel && *members.chan != *members.channel)
     return wrong("\"chan\" and \"channel\" name different channels; give one of them");
@@ -78,7 +78,8 @@ result<push_item> assemble_push(push_members members) {
   item.delay_s = members.delay_s.value_or(0);
   item.not_before_ms = members.execute_at_ms.value_or(0);
   item.distinct_key = std::move(members.distinct_key).value_or(std::string());
-  item.options = std::move(members.options);
+  if (!members.options.empty()) // most say nothing, and it is the largest part of an item
+    item.options = std::move(members.options);
   return item;
 }
 

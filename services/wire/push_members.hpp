@@ -30,6 +30,6 @@ struct push_members {
 
 /// The push_item that the members mean. `invalid_argument` when they contradict each other: two channels, two
 /// moments, arguments without a program or given twice.
-result<push_item> assemble_push(push_members members);
+result<push_item> assemble_push(push_members&& members);
 
 } // namespace task_runner

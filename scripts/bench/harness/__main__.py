@@ -39,7 +39,7 @@ MEASUREMENTS: dict[str, kind] = {
     "push-32": kind(push.measure_32, ("noop_http", "load_http")),
     "push-1": kind(push.measure_1, ("sqlite_limit", "load_http")),
     "batch": kind(push.measure_batch, ("sqlite_limit", "load_http")),
-    "redis-drain": kind(redis_drain.measure),
+    "redis-drain": kind(redis_drain.measure, ("sqlite_limit",)),
     "latency": kind(latency.measure, ("sqlite_limit", "paced_spawn", "stamp")),
     "flat": kind(flat.measure, ("load_http",)),
     "wide": kind(wide_idle.measure_wide),

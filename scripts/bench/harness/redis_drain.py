@@ -1,7 +1,8 @@
 """From a Redis list to durable in a queue: messages per second, beside what Redis itself takes in.
 
 The list is filled under another name and then renamed, so that only taking it in is measured; the channel is
-paused.
+paused. A bare SQLite loop that inserts such rows into the same tables tells what they cost alone, without
+Redis, queue and the marks that keep a message from being taken twice.
 """
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ STAGED_KEY = "bench:staged"
 PIPELINE = 16
 CONNECTIONS = 50
 """The default of redis-benchmark."""
+ROWS_PER_COMMIT = 4_000
+"""As many messages of one channel as the daemon hands over, and so commits, at once."""
 
 
 def lpush_rate(
@@ -77,8 +80,14 @@ def measure(shared: bench) -> measurement:
     # As long as nearly all of the messages.
     length = len(task_message(count))
     costs: list[dict[str, float]] = []
+    tables = shared.directory("redis-drain-sqlite") / "tables.db"
+
+    def insert() -> float:
+        return shared.sqlite_limit(count, ROWS_PER_COMMIT, tables)
+
     try:
         daemon.pause()
+        daemon.copy_schema(tables)
         drain_rate(daemon, count // 10, [])
         figures = interleave(
             shared.rounds(5),
@@ -86,6 +95,7 @@ def measure(shared: bench) -> measurement:
                 "limit": lambda: lpush_rate(shared, daemon.redis, shared.amount(300_000, 100_000), length),
                 "one": lambda: lpush_rate(shared, daemon.redis, shared.amount(100_000, 30_000), length, 1),
                 "drain": lambda: drain_rate(daemon, count, costs),
+                "sqlite": insert,
             },
         )
     finally:
@@ -99,6 +109,16 @@ def measure(shared: bench) -> measurement:
             figures["limit"],
             "redis-drain",
             middle_costs(costs),
+        )
+    )
+    found.lines.append(
+        against(
+            "Redis list to durable: against the same tables",
+            "messages/s",
+            figures["drain"],
+            f"bare SQLite, {ROWS_PER_COMMIT:,} rows per commit, the daemon's tables",
+            figures["sqlite"],
+            name_zh="从 Redis 列表到持久存储：与相同的表相比",
         )
     )
     found.notes.append(
