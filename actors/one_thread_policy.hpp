@@ -98,14 +98,19 @@ public:
 
   template <class Coordinator, class Function>
   void foreach_central_resumable(Coordinator* self, Function visit) {
-    std::vector<caf::resumable*> left;
-    {
-      auto& shared = d(self);
-      std::lock_guard<std::mutex> guard(shared.mutex);
-      left.swap(shared.arrived);
+    auto& shared = d(self);
+    // What is visited may have work for others.
+    for (;;) {
+      std::vector<caf::resumable*> left;
+      {
+        std::lock_guard<std::mutex> guard(shared.mutex);
+        left.swap(shared.arrived);
+      }
+      if (left.empty())
+        return;
+      for (auto* const job : left)
+        visit(job);
     }
-    for (auto* const job : left)
-      visit(job);
   }
 };
 

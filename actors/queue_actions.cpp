@@ -34,6 +34,8 @@ queue_effects queue_core::cancel_running(wall_time_ms now) {
   ++event_;
   cancel_all_ = true;
   for (auto& [id, entry] : running_) {
+    if (entry.ahead && !closing_)
+      continue; // it has not begun, and goes back into line
     if (entry.now == phase::running && entry.handed && entry.value.cancel_requested)
       stop(entry, effects);
     want_cancelled(entry);
@@ -265,7 +267,7 @@ void queue_core::on_action_failure(action_context& purpose, const error& why, qu
       auto& entry = found->second;
       --entry.cancels_open;
       entry.changed = event_;
-      if (cancel_all_)
+      if (cancel_all_ && (!entry.ahead || closing_))
         want_cancelled(entry);
       else if (entry.now == phase::running && entry.placed && !entry.handed && entry.cancels_open == 0)
         hand_out(entry, effects);

@@ -366,8 +366,6 @@ private:
   /// Of these: attempts on the way back into line. What is in line waits for them, as it may come behind
   /// them.
   uint64_t returning_ = 0;
-  /// Since when none of them has got a worker.
-  wall_time_ms ahead_since_ms_ = 0;
   /// Attempts whose way back into line is to be submitted again, after a failed commit.
   std::vector<attempt_key> unreturned_;
 

@@ -246,12 +246,19 @@ bool queue_core::may_lease_ahead(const task& value) const {
 }
 
 wall_time_ms queue_core::return_at() const noexcept {
-  return ahead_ > 0 ? ahead_since_ms_ + limits_.ahead_kept_ms : 0;
+  if (ahead_ == 0)
+    return 0;
+  for (const auto& key : unplaced_) {
+    const auto found = running_.find(key.task_id);
+    if (found != running_.end() && found->second.ahead && found->second.now != phase::returning)
+      return found->second.value.started_at_ms + limits_.ahead_kept_ms; // it was leased first
+  }
+  return 0;
 }
 
 void queue_core::return_leases(wall_time_ms now) {
   const auto add_return = [this](attempt_key key) {
-    return_lease operation{key.task_id};
+    return_lease operation{key.task_id, record_.name};
     add_operation(std::move(operation), return_context{std::move(key)});
   };
   for (auto& key : std::exchange(unreturned_, {}))
@@ -260,15 +267,18 @@ void queue_core::return_leases(wall_time_ms now) {
       add_return(std::move(key));
   if (ahead_ == 0)
     return;
-  if (!record_.paused && !leasing_stopped_ && !is_over(return_at(), now, limits_.ahead_kept_ms))
+  const auto overdue_at = return_at();
+  const bool overdue = overdue_at != 0 && is_over(overdue_at, now, limits_.ahead_kept_ms);
+  if (!record_.paused && !leasing_stopped_ && !overdue)
     return;
-  ahead_since_ms_ = now;
   std::deque<attempt_key> kept;
   for (auto& key : unplaced_) {
     const auto found = find_attempt(key);
-    // What is being cancelled ends when that is committed.
-    if (found == running_.end() || !found->second.ahead || found->second.now != phase::running ||
-        found->second.cancels_open > 0) {
+    if (found == running_.end() || found->second.placed ||
+        (found->second.now != phase::running && found->second.now != phase::leasing))
+      continue; // it has ended
+    // What is on its way to the store goes back when it is there; what is being cancelled ends with that.
+    if (!found->second.ahead || found->second.now == phase::leasing || found->second.cancels_open > 0) {
       kept.push_back(std::move(key));
       continue;
     }
@@ -320,8 +330,6 @@ void queue_core::hand_out_unplaced(wall_time_ms now, queue_effects& effects) {
     take_place();
     entry.placed = true;
     entry.value.started_at_ms = now; // what the lease said may be long ago
-    if (was_ahead)
-      ahead_since_ms_ = now;
     if (entry.now != phase::running)
       continue; // it is handed out when its lease is committed
     if (was_ahead)
@@ -367,8 +375,7 @@ void queue_core::lease_from_window(wall_time_ms now) {
     entry.now = phase::leasing;
     entry.placed = !ahead;
     entry.ahead = ahead;
-    if (ahead && ahead_++ == 0)
-      ahead_since_ms_ = now;
+    ahead_ += ahead ? 1 : 0;
   }
 }
 

@@ -45,7 +45,7 @@ struct queue_limits {
   uint64_t ahead_max = 32;
   /// Only so many are leased ahead as are expected to start within this time, milliseconds.
   int64_t ahead_ms = 25;
-  /// When none of those that were leased ahead has started for this long, they are put back into line,
+  /// When one that was leased ahead has not started after this long, all of them are put back into line,
   /// milliseconds.
   int64_t ahead_kept_ms = 100;
   /// Pause after a failed commit before leases, settles and promotions are tried again, milliseconds.

@@ -1,5 +1,5 @@
-// The first push of a turn has all of them sent at its end; each channel gets its own in one message, so that
-// a channel which is silent keeps nobody else waiting.
+// The first push of a worker's turn has all that are there sent at its end; each channel gets its own in one
+// message, so that a channel which is silent keeps nobody else waiting.
 #include "actors/gateway/push_gathering.hpp"
 
 #include "services/http/worker_turn.hpp"
@@ -61,6 +61,16 @@ void submit_by_channel(asker_pointer self, const intake_actor& target, std::chro
 
 void push_gathering::push(const caf::actor& via, const intake_actor& target,
                           std::chrono::milliseconds timeout, gathered_push one) {
+  // Each worker sends what is there when its own turn ends: no push waits for the end of another's.
+  thread_local const push_gathering* last_put_off = nullptr;
+  thread_local uint64_t last_turn = 0;
+  const auto turn = this_turn();
+  const bool put_off = turn != 0 && last_turn == turn && last_put_off == this;
+  if (turn != 0 && !put_off) {
+    after_this_turn([self = shared_from_this(), via, target, timeout] { self->send(via, target, timeout); });
+    last_put_off = this;
+    last_turn = turn;
+  }
   size_t count = 0;
   {
     std::lock_guard<std::mutex> guard(mutex_);
@@ -69,10 +79,8 @@ void push_gathering::push(const caf::actor& via, const intake_actor& target,
     waiting_.push_back(std::move(one));
     count = waiting_.size();
   }
-  if (count == gathered_pushes_max)
+  if (turn == 0 || count >= gathered_pushes_max)
     send(via, target, timeout);
-  else if (count == 1) // the others go with it, whichever worker they are of: no turn lasts
-    after_this_turn([self = shared_from_this(), via, target, timeout] { self->send(via, target, timeout); });
 }
 
 void push_gathering::send(const caf::actor& via, const intake_actor& target,

@@ -12,11 +12,13 @@ namespace task_runner {
 namespace {
 
 thread_local worker_turn* current_turn = nullptr;
+thread_local uint64_t turns_made = 0;
 
 } // namespace
 
 worker_turn::worker_turn() noexcept {
   current_turn = this;
+  ++turns_made;
 }
 
 worker_turn::~worker_turn() {
@@ -26,8 +28,14 @@ worker_turn::~worker_turn() {
       work();
     } catch (const std::exception& thrown) {
       log_event(log_level::error, "HTTP worker failed to end its turn", {{"reason", thrown.what()}});
+    } catch (...) {
+      log_event(log_level::error, "HTTP worker failed to end its turn", {{"reason", "unknown"}});
     }
   }
+}
+
+uint64_t this_turn() noexcept {
+  return current_turn != nullptr ? turns_made : 0;
 }
 
 void after_this_turn(std::function<void()> work) {

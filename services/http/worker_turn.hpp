@@ -2,6 +2,7 @@
 // the turn is done once for all of the turn's requests.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -21,6 +22,9 @@ private:
 
   std::vector<std::function<void()>> put_off_;
 };
+
+/// Tells the turns of this thread apart; 0 where there is none.
+uint64_t this_turn() noexcept;
 
 /// Does `work` on this thread when its turn ends, or at once where there is no turn. It must not block; what
 /// it throws is logged. To be called a few times a request at most: that bounds what is put off.

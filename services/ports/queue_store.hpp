@@ -40,11 +40,12 @@ struct lease_task {
 };
 
 /// Takes back the lease of a first attempt that was never handed out: the task is pending again, in its
-/// place, as if it had never been leased. Applies only to a running task in its first attempt whose end is
-/// not wanted, without a concurrency key, and whose distinct record did not end with the lease. Answered by
-/// change_answer; when not applied, `after` is the task as it stands.
+/// place, as if it had never been leased. Applies only to a running task of the channel, in its first
+/// attempt, whose end is not wanted, without a concurrency key, and whose distinct record did not end with
+/// the lease. Answered by change_answer; when not applied, `after` is the task as it stands.
 struct return_lease {
   std::string id;
+  std::string channel;
 };
 
 /// Ends an attempt. Applies only to a running task whose attempt is the given one (a stale speaker is

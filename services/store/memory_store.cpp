@@ -247,8 +247,9 @@ store_answer memory_store::apply_one(const return_lease& operation) {
   if (found == nullptr)
     return answer;
   task& value = found->value;
-  if (value.state != task_state::running || value.attempt != 1 || value.attempts_before != 0 ||
-      value.cancel_requested || value.distinct_while_pending || !value.concurrency_key.empty()) {
+  if (value.channel != operation.channel || value.state != task_state::running || value.attempt != 1 ||
+      value.attempts_before != 0 || value.cancel_requested || value.distinct_while_pending ||
+      !value.concurrency_key.empty()) {
     answer.after = value;
     return answer;
   }

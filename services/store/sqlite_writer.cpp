@@ -426,7 +426,8 @@ bool sqlite_writer::settle_at_once(const settle_task& operation) {
 store_answer sqlite_writer::apply_one(const return_lease& operation) {
   change_answer answer;
   const auto found = find_position(operation.id);
-  if (!found || found->state != task_state::running)
+  if (!found || found->state != task_state::running ||
+      found->channel_number != channel_number(operation.channel, false))
     return refused(operation.id);
   sqlite_statement::run(return_lease_).number(found->sequence).finish();
   if (sqlite3_changes64(connection_.raw()) == 0)

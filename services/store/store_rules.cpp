@@ -133,7 +133,9 @@ struct operation_bytes {
   uint64_t operator()(const forget_batch&) const { return fixed_bytes; }
   uint64_t operator()(const purge_ended&) const { return fixed_bytes; }
   uint64_t operator()(const lease_task& operation) const { return of_task(operation); }
-  uint64_t operator()(const return_lease& operation) const { return of_task(operation); }
+  uint64_t operator()(const return_lease& operation) const {
+    return fixed_bytes + operation.id.size() + operation.channel.size();
+  }
   uint64_t operator()(const cancel_task& operation) const { return of_task(operation); }
   uint64_t operator()(const retry_task& operation) const { return of_task(operation); }
   uint64_t operator()(const delete_task& operation) const { return of_task(operation); }

@@ -69,7 +69,7 @@ public:
 
 private:
   store_operation operation() {
-    switch (below(38)) {
+    switch (below(40)) {
     case 0:
       return mark_origin{origin()};
     case 1:
@@ -117,7 +117,9 @@ private:
                           {"boot-" + std::to_string(below(3)), static_cast<int64_t>(below(100)) - 50}};
     case 28:
     case 29:
-      return return_lease{id()};
+    case 30:
+    case 31:
+      return return_lease{id(), channel()};
     default:
       return insertion();
     }

@@ -183,10 +183,11 @@ STORE_TEST("a first lease that was not handed out is taken back, as if it had ne
   for (const char* id : {"a", "b"})
     insert(*store, make_task(id));
   const auto before = require_value(store->find_task("a"));
-  REQUIRE_FALSE(change(*store, return_lease{"a"}));
-  REQUIRE_FALSE(change(*store, return_lease{"nobody"}));
+  REQUIRE_FALSE(change(*store, return_lease{"a", "default"}));
+  REQUIRE_FALSE(change(*store, return_lease{"nobody", "default"}));
   REQUIRE(change(*store, lease_task{"a", 1, 10, 7}));
-  REQUIRE(change(*store, return_lease{"a"}));
+  REQUIRE_FALSE(change(*store, return_lease{"a", "other"}));
+  REQUIRE(change(*store, return_lease{"a", "default"}));
   const auto back = require_value(store->find_task("a"));
   REQUIRE(back->state == task_state::pending);
   REQUIRE(back->attempt == 0);
@@ -201,7 +202,7 @@ STORE_TEST("a first lease that was not handed out is taken back, as if it had ne
   // The same attempt is leased again, and is another's to end.
   REQUIRE(change(*store, lease_task{"a", 1, 20, 7}));
   REQUIRE(change(*store, settled("a", 1, task_state::finished)));
-  REQUIRE_FALSE(change(*store, return_lease{"a"}));
+  REQUIRE_FALSE(change(*store, return_lease{"a", "default"}));
 }
 
 STORE_TEST("a lease is not taken back where something else depended on it") {
@@ -223,7 +224,7 @@ STORE_TEST("a lease is not taken back where something else depended on it") {
   REQUIRE(change(*store, lease_task{"second", 2, 30}));
   for (const char* id : {"keyed", "released", "cancelled", "second"}) {
     INFO(id);
-    const auto answer = changed(*store, return_lease{id});
+    const auto answer = changed(*store, return_lease{id, "default"});
     CHECK_FALSE(answer.applied);
     REQUIRE(answer.after);
     CHECK(answer.after->state == task_state::running);

@@ -262,6 +262,58 @@ TEST_CASE("what may be back in line is not started before the store has said whi
   CHECK(bench.repairs.empty());
 }
 
+TEST_CASE("an immediate stop ends what runs, and leaves what is leased ahead to the next start") {
+  quick_bench bench;
+  bench.push_all({"a", "b", "c"});
+  bench.push("d"); // leased ahead, or on its way there
+  bench.take(bench.core->stop_leasing(bench.now));
+  bench.take(bench.core->cancel_running(bench.now));
+  SECTION("when the store works") {
+    bench.run();
+  }
+  SECTION("when it fails at first") {
+    while (!bench.submissions.empty())
+      bench.commit_one(commit::fails);
+    bench.now += 2'000;
+    bench.take(bench.core->tick(bench.now));
+    bench.run();
+  }
+  REQUIRE(bench.stops.size() == 1);
+  CHECK(bench.stops.front().key.task_id == "a");
+  bench.end("a", 1, ended_as(outcome_kind::cancelled));
+  bench.run();
+  CHECK(bench.state_of("a") == task_state::cancelled);
+  for (const char* id : {"b", "c"})
+    CHECK(bench.state_of(id) == task_state::pending);
+  CHECK(bench.core->is_quiet());
+  CHECK(bench.started() == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("a task that is leased ahead waits a tenth of a second at most, however many start before it") {
+  quick_bench bench;
+  for (int i = 0; i < 40; ++i)
+    bench.push(std::to_string(i));
+  bench.run();
+  task_options urgent;
+  urgent.priority = 9;
+  bench.push("urgent", urgent);
+  bench.run();
+  // Ends come slowly now.
+  for (int i = 0; i < 4; ++i) {
+    bench.end(bench.started().back(), 1);
+    bench.run();
+    bench.now += 30;
+    bench.take(bench.core->tick(bench.now));
+    bench.run();
+  }
+  const auto started = bench.started();
+  REQUIRE(started.size() > 4);
+  CHECK(std::find(started.begin(), started.end(), "urgent") == started.end());
+  bench.end(started.back(), 1);
+  bench.run();
+  CHECK(bench.started().back() == "urgent");
+}
+
 TEST_CASE("a task that is leased ahead is cancelled without having run") {
   quick_bench bench;
   bench.push_all({"a", "b", "c"});

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
+#include <string>
 
 namespace task_runner::test {
 
@@ -395,8 +397,13 @@ void queue_simulation::change_something(channel& of) {
       of.leasing_stopped = true;
       apply(of, of.core->stop_leasing(now_));
       if (one_in(2)) {
+        // What waits, leased ahead or not, is nobody's to cancel.
+        std::set<std::string> waiting;
+        for (const auto& one : of.core->waiting_tasks(of.ids.size()))
+          waiting.insert(one.id);
         for (const auto& id : of.ids)
-          tasks_[id].cancel_asked = true;
+          if (waiting.count(id) == 0)
+            tasks_[id].cancel_asked = true;
         apply(of, of.core->cancel_running(now_));
       }
     }

@@ -27,7 +27,6 @@ using launcher_test::idle_descriptors_max;
 using launcher_test::launcher_fixture;
 using launcher_test::open_descriptors;
 using launcher_test::read_file;
-using launcher_test::wait_file;
 using launcher_test::wait_gone;
 using launcher_test::write_file;
 

@@ -212,19 +212,20 @@ void launcher_fixture::start_argv(const std::string& id, const std::vector<std::
   wanted.key = key(id);
   wanted.channel = "default";
   wanted.argv = argv;
-  REQUIRE(client_->start(std::move(wanted)));
+  const result<void> started = client_->start(std::move(wanted));
+  REQUIRE(started);
 }
 
 attempt_ended launcher_fixture::await(const std::string& id) {
-  const std::optional<attempt_ended> end = events_->wait_ended(key(id));
+  std::optional<attempt_ended> end = events_->wait_ended(key(id));
   INFO("waiting for " << id);
   REQUIRE(end);
-  return *end;
+  return std::move(*end);
 }
 
 attempt_ended launcher_fixture::run(const std::string& id, const std::string& line) {
   start(id, line);
-  const attempt_ended end = await(id);
+  attempt_ended end = await(id);
   client_->settled(key(id));
   return end;
 }

@@ -33,7 +33,6 @@ using launcher_test::scratch_directory;
 using launcher_test::settle_ended;
 using launcher_test::settles_on;
 using launcher_test::wait_file;
-using launcher_test::wait_gone;
 using launcher_test::write_file;
 
 namespace {
