@@ -139,7 +139,9 @@ TEST_CASE("a launcher whose names were swept away is the only one still", "[laun
   CAPTURE(connected);
   if (!connected)
     one.fixture.client().stop();
-  for (const char* name : {"/launcher.sock", "/launcher.pid", "/launcher.log"})
+  // The socket last: once it is back the next daemon finds it, and while one is connected the launcher looks
+  // for its names no more.
+  for (const char* name : {"/launcher.log", "/launcher.pid", "/launcher.sock"})
     std::filesystem::remove(one.fixture.dir() + name);
   one.fixture.client().stop();
   one.check_found();
