@@ -15,10 +15,10 @@ namespace {
 using answer_pointer = std::shared_ptr<std::optional<push_lines_reply>>;
 
 /// Decides at once: a task that is called like a code is refused with it, and one that is called "long" gets
-/// an id of ten million characters.
-intake_actor::behavior_type deciding_intake(intake_actor::pointer) {
+/// an id of `long_id_bytes`.
+intake_actor::behavior_type deciding_intake(intake_actor::pointer, size_t long_id_bytes) {
   return {
-      [](push_batch& batch) {
+      [long_id_bytes](push_batch& batch) {
         push_replies answer;
         for (const auto& item : batch.items) {
           auto& reply = answer.replies.emplace_back();
@@ -29,7 +29,7 @@ intake_actor::behavior_type deciding_intake(intake_actor::pointer) {
           reply.accepted = !reply.failure;
           reply.task_id = item.name;
           if (item.name == "long")
-            reply.task_id.resize(10'000'000, 'x');
+            reply.task_id.resize(long_id_bytes, 'x');
         }
         return answer;
       },
@@ -42,9 +42,9 @@ struct batches {
   /// Without the daemon's own intake, `deciding_intake` decides.
   explicit batches(bool own_intake = true)
       : handle(actors.system->spawn(
-            batch,
-            batch_dependencies{own_intake ? actors.intake_handle : actors.system->spawn(deciding_intake),
-                               actors.via, probe, "default"})) {}
+            batch, batch_dependencies{own_intake ? actors.intake_handle
+                                                 : actors.system->spawn(deciding_intake, size_t{10'000'000}),
+                                      actors.via, probe, "default"})) {}
 
   answer_pointer send(std::string text) { return send_by(actors.via, std::move(text)); }
 
