@@ -188,6 +188,24 @@ constexpr const char* third_schema = R"sql(
 ALTER TABLE tasks ADD COLUMN launcher_id INTEGER NOT NULL DEFAULT 0; -- whose the lease was; 0: not known
 )sql";
 
+// A message's mark is a bit: many of them are set by one statement, and a batch is forgotten by deleting few
+// rows.
+constexpr const char* fourth_schema = R"sql(
+ALTER TABLE origin_marks RENAME TO single_origin_marks;
+
+-- Which messages of a taken batch have been decided.
+CREATE TABLE origin_marks (
+  batch INTEGER NOT NULL,
+  block INTEGER NOT NULL,             -- of 64 positions
+  bits  INTEGER NOT NULL,             -- the lowest one is the first position of the block
+  PRIMARY KEY (batch, block)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO origin_marks
+  SELECT batch, position / 64, sum(1 << (position % 64)) FROM single_origin_marks GROUP BY batch, position / 64;
+DROP TABLE single_origin_marks;
+)sql";
+
 } // namespace
 
 const std::vector<schema_migration>& schema_migrations() {
@@ -195,6 +213,7 @@ const std::vector<schema_migration>& schema_migrations() {
       {"tasks, channels, marks and counts", first_schema},
       {"options, priorities, concurrency keys, attempts and purging", second_schema},
       {"the launcher of a lease", third_schema},
+      {"marks as bits", fourth_schema},
   };
   return migrations;
 }

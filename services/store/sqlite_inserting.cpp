@@ -83,13 +83,11 @@ size_t sqlite_writer::insert_together(const std::vector<store_operation>& operat
   count = count < insert_many ? insert_few : insert_many;
   sqlite_statement& statement = count == insert_many ? insert_many_ : insert_few_;
 
-  for (size_t i = 0; i < count; ++i) {
-    if (!rows[i]->origin || mark(*rows[i]->origin))
-      continue;
+  if (const size_t marked = mark_together(rows.data(), count); marked < count) {
     // Those before it are marked and have to go in, one by one; then this one is looked at again.
-    for (size_t before = 0; before < i; ++before)
+    for (size_t before = 0; before < marked; ++before)
       answers.push_back(insert_marked(*rows[before]));
-    return i;
+    return marked;
   }
 
   std::array<int64_t, insert_many> channels{};
@@ -118,10 +116,7 @@ insert_answer sqlite_writer::explain_conflict(const insert_task& operation, int6
   insert_answer answer;
   if (find_position(value.id)) {
     if (operation.origin)
-      sqlite_statement::run(unmark_)
-          .number(static_cast<int64_t>(operation.origin->batch))
-          .number(operation.origin->position)
-          .finish();
+      unmark(*operation.origin);
     const task_row_texts texts(value);
     sqlite_statement::run same(find_same_);
     same.text(value.id)

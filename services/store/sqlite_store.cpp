@@ -3,6 +3,7 @@
 #include "services/store/sqlite_store.hpp"
 
 #include "services/observability/log.hpp"
+#include "services/store/origin_bits.hpp"
 #include "services/store/sqlite_connection.hpp"
 #include "services/store/sqlite_file.hpp"
 #include "services/store/sqlite_listing.hpp"
@@ -58,7 +59,7 @@ public:
       , load_clock_(connection_, "SELECT boot_id, offset_ms FROM clock_mark WHERE only = 1")
       , find_task_(connection_, "SELECT " TASK_ROW_COLUMNS ", (SELECT c.name FROM channel_counts c WHERE "
                                 "c.number = channel) FROM tasks WHERE id = ?")
-      , load_marks_(connection_, "SELECT position FROM origin_marks WHERE batch = ? ORDER BY position")
+      , load_marks_(connection_, "SELECT block, bits FROM origin_marks WHERE batch = ? ORDER BY block")
       , next_marked_batch_(connection_,
                            "SELECT batch FROM origin_marks WHERE batch > ? ORDER BY batch LIMIT 1")
       , totals_(connection_, "SELECT coalesce(sum(pending + held), 0), coalesce(sum(delayed), 0), "
@@ -245,7 +246,7 @@ public:
       sqlite_statement::run run(load_marks_);
       run.number(static_cast<int64_t>(batch));
       while (run.next())
-        positions.push_back(static_cast<uint32_t>(run.number_at(0)));
+        append_marked_positions(run.number_at(0), run.number_at(1), positions);
       return positions;
     });
   }

@@ -1,4 +1,4 @@
-// The frame of a transaction, and the life of a task: leasing, settling, promoting, marking.
+// The frame of a transaction, and the life of a task: leasing, settling, promoting.
 // Each is a few searches in an index, whatever the number of rows; INDEXED BY makes a statement that would
 // scan instead fail to compile.
 #include "services/store/sqlite_writer.hpp"
@@ -157,8 +157,11 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
           "?)) WHERE expires_at_ms > 0 AND state < 2 AND attempt = attempts_before")
     , write_clock_(connection,
                    "INSERT OR REPLACE INTO clock_mark (only, boot_id, offset_ms) VALUES (1, ?, ?)")
-    , mark_(connection, "INSERT INTO origin_marks (batch, position) VALUES (?, ?) ON CONFLICT DO NOTHING")
-    , unmark_(connection, "DELETE FROM origin_marks WHERE batch = ? AND position = ?")
+    , mark_(connection,
+            "INSERT INTO origin_marks (batch, block, bits) VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET bits = bits | excluded.bits WHERE bits & excluded.bits = 0")
+    , unmark_(connection, "UPDATE origin_marks SET bits = bits & ~?3 WHERE batch = ?1 AND block = ?2")
+    , remove_unmarked_(connection, "DELETE FROM origin_marks WHERE batch = ? AND block = ? AND bits = 0")
     , forget_batch_(connection, "DELETE FROM origin_marks WHERE batch = ?")
     , save_channel_(connection,
                     "INSERT OR REPLACE INTO channels (name, distinct_mode, worker, weight, tasks_max, "
@@ -347,11 +350,6 @@ void sqlite_writer::release_key_of(const task_position& former, std::vector<task
 
 // -- the life of a task -------------------------------------------------------------
 
-bool sqlite_writer::mark(const push_origin& origin) {
-  sqlite_statement::run(mark_).number(static_cast<int64_t>(origin.batch)).number(origin.position).finish();
-  return sqlite3_changes64(connection_.raw()) > 0;
-}
-
 change_answer sqlite_writer::refused(const std::string& id) {
   change_answer answer;
   if (auto found = find_whole(id))
@@ -493,19 +491,6 @@ store_answer sqlite_writer::apply_one(const promote_due& operation) {
       answer.promoted.push_back(std::move(one));
   }
   answer.next_due_ms = next_moment(next_due_, channel);
-  return answer;
-}
-
-store_answer sqlite_writer::apply_one(const mark_origin& operation) {
-  change_answer answer;
-  answer.applied = mark(operation.origin);
-  return answer;
-}
-
-store_answer sqlite_writer::apply_one(const forget_batch& operation) {
-  sqlite_statement::run(forget_batch_).number(static_cast<int64_t>(operation.batch)).finish();
-  change_answer answer;
-  answer.applied = sqlite3_changes64(connection_.raw()) > 0;
   return answer;
 }
 

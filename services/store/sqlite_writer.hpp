@@ -114,6 +114,12 @@ private:
 
   /// Whether the place was not marked before; it is now.
   bool mark(const push_origin& origin);
+  /// Whether none of these places, each a bit, was marked before; they are now. When false, nothing was
+  /// changed.
+  bool mark_block(int64_t batch, int64_t block, int64_t bits);
+  /// Marks the origins of so many rows in their order, as far as they are new: says how many rows these are.
+  size_t mark_together(const insert_task* const* rows, size_t count);
+  void unmark(const push_origin& origin);
   /// Inserts as many of the operations from `from` on as can go into one statement. Appends their answers and
   /// says how many these are: 0 when the first is not a plain task.
   size_t insert_together(const std::vector<store_operation>& operations, size_t from,
@@ -229,6 +235,7 @@ private:
   sqlite_statement write_clock_;
   sqlite_statement mark_;
   sqlite_statement unmark_;
+  sqlite_statement remove_unmarked_;
   sqlite_statement forget_batch_;
   sqlite_statement save_channel_;
   sqlite_statement remove_channel_;

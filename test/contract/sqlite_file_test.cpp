@@ -313,7 +313,7 @@ TEST_CASE("sqlite: a store of version 1 is upgraded with everything in it") {
         (7, 2, 4, 2, 0, 16, 0, 7, 9, 3, 0, 'no such file', 'dead', NULL, 'nope', NULL, NULL);
       INSERT INTO channels (name, is_distinct, worker, ini_distinct, ini_worker, created_at_ms) VALUES
         ('biz', 1, 3, 0, 4, 77), ('cron', 0, NULL, NULL, NULL, 78);
-      INSERT INTO origin_marks (batch, position) VALUES (4, 0), (4, 2);
+      INSERT INTO origin_marks (batch, position) VALUES (4, 0), (4, 2), (4, 63), (4, 64), (9, 191);
       UPDATE store_state SET value = 8 WHERE name = 'next_sequence';
     )sql");
   });
@@ -339,7 +339,8 @@ TEST_CASE("sqlite: a store of version 1 is upgraded with everything in it") {
   REQUIRE(ids_of(require_value(store->recover_channel("cron")).running) ==
           std::vector<std::string>{"running"});
   REQUIRE(require_value(store->recover_channel("biz")).next_due_ms == 900);
-  REQUIRE(require_value(store->load_marks(4)) == std::vector<uint32_t>{0, 2});
+  REQUIRE(require_value(store->load_marks(4)) == std::vector<uint32_t>{0, 2, 63, 64});
+  REQUIRE(require_value(store->load_marks(9)) == std::vector<uint32_t>{191});
   const auto records = require_value(store->load_channels());
   REQUIRE(records.size() == 2);
   REQUIRE(render(records[0]) == "channel biz distinct=until-finished worker=3 weight=1 tasks_max=- "
@@ -453,6 +454,6 @@ TEST_CASE("sqlite: no search walks over rows it does not return") {
           "SEARCH tasks USING INDEX tasks_delayed (channel=? AND not_before_ms<?)\n");
   REQUIRE(plan_of("SELECT * FROM tasks WHERE id = ?") == "SEARCH tasks USING INDEX tasks_by_id (id=?)\n");
   REQUIRE(plan_of("SELECT max(sequence) FROM tasks") == "SEARCH tasks\n");
-  REQUIRE(plan_of("SELECT position FROM origin_marks WHERE batch = ? ORDER BY position") ==
+  REQUIRE(plan_of("SELECT block, bits FROM origin_marks WHERE batch = ? ORDER BY block") ==
           "SEARCH origin_marks USING PRIMARY KEY (batch=?)\n");
 }

@@ -65,7 +65,10 @@ private:
     if (below(8) == 0)
       value.command.argv = {"printf", "", "two words"};
     insert_task made{std::move(value), std::nullopt};
-    if (below(3) == 0)
+    // As messages are taken in: one after the other, of which few were decided before.
+    if (below(3) > 0)
+      made.origin = push_origin{1, next_position_++};
+    else if (below(2) == 0)
       made.origin = push_origin{1 + below(3), static_cast<uint32_t>(below(2'000))};
     return made;
   }
@@ -74,6 +77,7 @@ private:
 
   std::mt19937_64 random_;
   uint64_t next_ = 0;
+  uint32_t next_position_ = 0;
 };
 
 /// What a crash at this moment would leave.
