@@ -458,9 +458,12 @@ bool queue_simulation::is_settled() const {
 }
 
 void queue_simulation::settle_everything() {
-  // Three checks that find nothing more to do: what only the store knows of turns up in two.
+  // So many checks in a row that find nothing more to do: what only the store knows of is seen by one and
+  // taken over by the next, the first may have begun before it came, and the last ends this without a turn
+  // for others.
+  constexpr int quiet_checks_enough = 5;
   int quiet_checks = 0;
-  for (size_t i = 0; i < 20'000 && quiet_checks < 3; ++i) {
+  for (size_t i = 0; i < 20'000 && quiet_checks < quiet_checks_enough; ++i) {
     now_ += 1'000;
     const bool settled = is_settled();
     quiet_checks = settled ? quiet_checks + 1 : 0;
