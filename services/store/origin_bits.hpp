@@ -9,11 +9,13 @@ namespace task_runner {
 
 /// Where the mark of a position stands.
 struct origin_bit {
+  /// From 0; the first one has the positions 0 to 63.
   int64_t block = 0;
   /// One bit is set, maybe that of the sign.
   int64_t bit = 0;
 };
 
+/// Any position has a bit of its own. Thread-safe.
 origin_bit bit_of(uint32_t position) noexcept;
 
 /// Appends the positions whose bits are set in the block, in their order.

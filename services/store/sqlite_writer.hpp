@@ -119,6 +119,7 @@ private:
   bool mark_block(int64_t batch, int64_t block, int64_t bits);
   /// Marks the origins of so many rows in their order, as far as they are new: says how many rows these are.
   size_t mark_together(const insert_task* const* rows, size_t count);
+  /// As if the place had never been marked.
   void unmark(const push_origin& origin);
   /// Inserts as many of the operations from `from` on as can go into one statement. Appends their answers and
   /// says how many these are: 0 when the first is not a plain task.
