@@ -445,69 +445,6 @@ void queue_simulation::step() {
   check_safety(of);
 }
 
-bool queue_simulation::is_settled() const {
-  if (!undecided_.empty() || !store_jobs_.empty() || !router_mailbox_.empty())
-    return false;
-  return std::all_of(channels_.begin(), channels_.end(), [](const channel& of) {
-    if (!of.core || !of.mailbox.empty() || !of.untold.empty() || !of.waiting.empty() || !of.queued.empty() ||
-        !of.processes.empty() || !of.actions.empty())
-      return false;
-    const auto counts = of.core->counts();
-    return of.core->is_quiet() && counts.pending == 0 && counts.held == 0 && counts.delayed == 0;
-  });
-}
-
-void queue_simulation::settle_everything() {
-  // So many checks in a row that find nothing more to do: what only the store knows of is seen by one and
-  // taken over by the next, the first may have begun before it came, and the last ends this without a turn
-  // for others.
-  constexpr int quiet_checks_enough = 5;
-  int quiet_checks = 0;
-  for (size_t i = 0; i < 20'000 && quiet_checks < quiet_checks_enough; ++i) {
-    now_ += 1'000;
-    const bool settled = is_settled();
-    quiet_checks = settled ? quiet_checks + 1 : 0;
-    for (auto& of : channels_) {
-      if (!undecided_.empty() && &channels_[undecided_.front().channel] == &of && store_jobs_.empty())
-        push_some(of);
-      if (settled || i % 30 == 0)
-        check(of);
-      if (settled)
-        drain_all();
-      deliver(of);
-      hand_over(of);
-      end_process(of);
-      if (of.core && of.core->wake_at() != 0 && now_ >= of.core->wake_at())
-        apply(of, of.core->tick(now_));
-      check_safety(of);
-    }
-    work_store();
-  }
-}
-
-void queue_simulation::finish() {
-  faulty_ = false;
-  // Past every delay, also by a clock that was put back again and again.
-  now_ += 4 * 86'400'000 + turned_back_ms_;
-  if (slots_)
-    grant(slots_->set_capacity(std::max<uint64_t>(slots_->capacity(), 1)));
-  for (auto& of : channels_) {
-    of.record.paused = false;
-    if (of.leasing_stopped && of.core)
-      kill_queue(of);
-    if (of.workers == 0) {
-      of.workers = 1;
-      of.workers_peak = std::max<int64_t>(of.workers_peak, 1);
-      if (of.core)
-        apply(of, of.core->credit(1, now_));
-    }
-    if (of.core)
-      apply(of, of.core->configure(of.record, now_));
-  }
-  settle_everything();
-  check_settled();
-}
-
 void queue_simulation::run(size_t steps) {
   for (size_t i = 0; i < steps; ++i)
     step();

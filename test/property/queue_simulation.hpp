@@ -6,6 +6,7 @@
 #include "actors/slot_allocator.hpp"
 #include "services/store/memory_store.hpp"
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -173,6 +174,9 @@ private:
   void change_something(channel& of);
   void step();
   void finish();
+  /// Of a channel: in the store pending, held, delayed and running; repairs of the queue.
+  using standing = std::array<uint64_t, 5>;
+  std::vector<standing> how_channels_stand();
   void settle_everything();
   bool is_settled() const;
 
