@@ -5,18 +5,23 @@ rounds.
 """
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from .bench import bench
-from .figures import against, interleave, measurement, median
+from .figures import against, interleave, measurement, middle_costs
 from .peers import FAILURES, peer, present_peers
+from .push import BATCH_PATH, BATCH_TYPE
 from .servers import PLAIN_CHANNEL, task_runner
 
 WORKERS = (5, 16)
-HTTP_CONNECTIONS = 8
+HTTP_CONNECTIONS = 32
+"""As many as the goal for pushes alone speaks of."""
+HTTP_CONNECTIONS_FEW = 8
+BATCH_LINES = 100
 
 
 def through(
@@ -35,12 +40,6 @@ def through(
     seconds = time.monotonic() - began
     costs.append(meter.per_task_us(count))
     return count / seconds
-
-
-def middle_costs(costs: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each cost over the rounds."""
-    names = sorted({name for round_costs in costs for name in round_costs})
-    return {name: median([round_costs.get(name, 0.0) for round_costs in costs]) for name in names}
 
 
 def measure(shared: bench) -> measurement:
@@ -78,7 +77,7 @@ def measure(shared: bench) -> measurement:
         except FAILURES as error:
             print(f"run.sh: {one.title} did not stop as it should: {error}", file=sys.stderr)
 
-    def http_feed(daemon: task_runner) -> Callable[[int], None]:
+    def http_feed(daemon: task_runner, connections: int) -> Callable[[int], None]:
         def feed(tasks: int) -> None:
             shared.load(
                 daemon.port,
@@ -86,8 +85,23 @@ def measure(shared: bench) -> measurement:
                 "application/x-www-form-urlencoded",
                 f"task=/bin/true&channel={PLAIN_CHANNEL}",
                 0,
-                connections=HTTP_CONNECTIONS,
+                connections=connections,
                 requests=tasks,
+            )
+
+        return feed
+
+    def batch_feed(daemon: task_runner) -> Callable[[int], None]:
+        def feed(tasks: int) -> None:
+            shared.load(
+                daemon.port,
+                BATCH_PATH,
+                BATCH_TYPE,
+                json.dumps({"task": "/bin/true", "channel": PLAIN_CHANNEL}) + "\n",
+                0,
+                connections=1,
+                requests=tasks // BATCH_LINES,
+                lines=BATCH_LINES,
             )
 
         return feed
@@ -99,7 +113,9 @@ def measure(shared: bench) -> measurement:
             ends.callback(daemon.stop)
             add_limit(f"limit-{workers}", workers)
             add_daemon(f"redis-{workers}", daemon, daemon.feed_redis_plain)
-            add_daemon(f"http-{workers}", daemon, http_feed(daemon))
+            add_daemon(f"http-{workers}", daemon, http_feed(daemon, HTTP_CONNECTIONS))
+            add_daemon(f"few-{workers}", daemon, http_feed(daemon, HTTP_CONNECTIONS_FEW))
+            add_daemon(f"batch-{workers}", daemon, batch_feed(daemon))
             add_limit(f"two-{workers}", workers, 2)
         # Peers are measured a while later in each round, so they have a limit of their own.
         if peers:
@@ -136,6 +152,29 @@ def measure(shared: bench) -> measurement:
             f"{name} {cost:.0f}" for name, cost in middle_costs(costs[f"limit-{workers}"]).items()
         )
         found.notes.append(f"one bare spawner, {workers} at once: CPU microseconds per command: {bare}")
+        for key, name, name_zh in (
+            (
+                f"few-{workers}",
+                f"TaskRunner: HTTP over {HTTP_CONNECTIONS_FEW} connections, {workers} workers",
+                f"TaskRunner：HTTP，{HTTP_CONNECTIONS_FEW} 个连接，{workers} 个 worker",
+            ),
+            (
+                f"batch-{workers}",
+                f"TaskRunner: HTTP in batches of {BATCH_LINES}, {workers} workers",
+                f"TaskRunner：HTTP，每批 {BATCH_LINES} 个任务，{workers} 个 worker",
+            ),
+        ):
+            found.lines.append(
+                against(
+                    name,
+                    "tasks/s",
+                    figures[key],
+                    "one bare spawner",
+                    limit,
+                    costs=middle_costs(costs[key]),
+                    name_zh=name_zh,
+                )
+            )
         found.lines.append(
             against(
                 f"two bare spawners, {workers} at once",

@@ -94,3 +94,9 @@ def against(
     return line(
         name, unit, values, limit, limit_values, ratios(values, limit_values), goal, costs or {}, name_zh
     )
+
+
+def middle_costs(costs: list[dict[str, float]]) -> dict[str, float]:
+    """The median of each cost over the rounds."""
+    names = sorted({name for round_costs in costs for name in round_costs})
+    return {name: median([round_costs.get(name, 0.0) for round_costs in costs]) for name in names}

@@ -10,8 +10,7 @@ import time
 from contextlib import ExitStack
 
 from .bench import bench
-from .end_to_end import middle_costs
-from .figures import against, interleave, line, measurement, median, percentile
+from .figures import against, interleave, line, measurement, median, middle_costs, percentile
 from .processes import bench_error, read_memory_mb, wait_for
 from .servers import task_runner
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from pathlib import Path
 from .bench import bench
 from .figures import interleave, line, measurement, median, percentile
 from .processes import bench_error, wait_for
-from .redis_client import INTAKE_KEY
+from .redis_client import INTAKE_KEY, encode
 from .servers import task_runner
 
 INTERVAL_S = 0.02
@@ -35,7 +36,8 @@ class paced:
         self.shared = shared
         self.daemon = daemon
         self.stamps = daemon.place / "stamps"
-        self.http = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
+        self.http = socket.create_connection(("127.0.0.1", daemon.port), timeout=60)
+        self.http.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def command(self, task: str) -> bytes:
         return json.dumps(
@@ -43,16 +45,24 @@ class paced:
         ).encode()
 
     def through_redis(self, task: str) -> int:
-        message = self.command(task)
+        message = encode(("LPUSH", INTAKE_KEY, self.command(task)))
+        client = self.daemon.redis.client
         began = time.monotonic_ns()
-        self.daemon.redis.client.ask("LPUSH", INTAKE_KEY, message)
+        client.socket.sendall(message)
+        client.read_answer()
         return began
 
     def through_http(self, task: str) -> int:
+        """The whole request in one packet, as most clients send it; Python's own sends two."""
         body = self.command(task).replace(b'"chan"', b'"channel"')
+        request = (
+            b"POST /push HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        ) + body
         began = time.monotonic_ns()
-        self.http.request("POST", "/push", body, {"Content-Type": "application/json"})
-        answer = self.http.getresponse()
+        self.http.sendall(request)
+        answer = http.client.HTTPResponse(self.http)
+        answer.begin()
         answer.read()
         if answer.status != 200:
             raise bench_error(f"POST /push was answered with {answer.status}")

@@ -12,8 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from .bench import bench, load_result
-from .end_to_end import middle_costs
-from .figures import against, interleave, line, measurement, median
+from .figures import against, interleave, line, measurement, median, middle_costs
 from .processes import bench_error, cpu_meter
 from .servers import noop_server, task_runner
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import time
 
 from .bench import bench
-from .end_to_end import middle_costs
-from .figures import against, interleave, measurement, median
+from .figures import against, interleave, measurement, median, middle_costs
 from .processes import bench_error, wait_for
 from .redis_client import INTAKE_KEY
 from .servers import redis_server, task_message, task_runner

@@ -188,7 +188,7 @@ def in_markdown(
     for one in found:
         for row in one.lines:
             if one.name == "end-to-end" and not row.goal:
-                peers.append(table_row([row.name, with_spread(row.values), compared_text(row)]))
+                peers.append(table_row([title_of(row, language), with_spread(row.values), compared_text(row)]))
                 continue
             parts.append(
                 table_row(
