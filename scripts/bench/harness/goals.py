@@ -50,13 +50,23 @@ GOALS: dict[str, goal] = {
         "ratio", True, 1.0, 1.1, "tasks per second through Redis, 5 workers", "经 Redis 每秒任务数，5 个 worker"
     ),
     "end-to-end.http-5": goal(
-        "ratio", True, 1.0, 1.1, "tasks per second through HTTP, 5 workers", "经 HTTP 每秒任务数，5 个 worker"
+        "ratio",
+        True,
+        1.0,
+        1.1,
+        "tasks per second through HTTP (32 connections), 5 workers",
+        "经 HTTP（32 个连接）每秒任务数，5 个 worker",
     ),
     "end-to-end.redis-16": goal(
         "ratio", True, 1.0, 1.1, "tasks per second through Redis, 16 workers", "经 Redis 每秒任务数，16 个 worker"
     ),
     "end-to-end.http-16": goal(
-        "ratio", True, 1.0, 1.1, "tasks per second through HTTP, 16 workers", "经 HTTP 每秒任务数，16 个 worker"
+        "ratio",
+        True,
+        1.0,
+        1.1,
+        "tasks per second through HTTP (32 connections), 16 workers",
+        "经 HTTP（32 个连接）每秒任务数，16 个 worker",
     ),
     "push-32": goal("ratio", True, 0.35, 0.45, "durable POST /push, 32 connections", "持久的 POST /push，32 个连接"),
     "push-1": goal("ratio", True, 0.45, None, "durable POST /push, 1 connection", "持久的 POST /push，1 个连接"),
