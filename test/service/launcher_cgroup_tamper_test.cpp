@@ -1,5 +1,6 @@
 // Somebody outside meddles with the launcher's pool of cgroups: kills, removes or replaces the slots in it.
 // Commands that come later are innocent of that: none may die of it, be refused for it, or run twice.
+#include "services/launcher/owned_descriptor.hpp"
 #include "test/service/launcher_support.hpp"
 #include "test/service/launcher_trees.hpp"
 #include "test/support/wait.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <fcntl.h>
 #include <filesystem>
 #include <iostream>
 #include <set>
@@ -49,8 +51,11 @@ public:
   /// Where a cgroup of the hierarchy can be reached.
   std::string path(const std::string& cgroup) const { return view_ + cgroup; }
   void kill(const std::string& cgroup) const {
-    write_file(path(cgroup) + "/cgroup.kill", "1");
-    CHECK(std::filesystem::exists(path(cgroup) + "/cgroup.kill"));
+    // Asked of the writing itself: the launcher may have removed the cgroup a moment later.
+    const launcher::owned_descriptor file(
+        ::open((path(cgroup) + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
+    REQUIRE(file);
+    REQUIRE(::write(file.get(), "1", 1) == 1);
   }
   void remove(const std::string& cgroup) const { REQUIRE(::rmdir(path(cgroup).c_str()) == 0); }
   void make(const std::string& cgroup) const { REQUIRE(::mkdir(path(cgroup).c_str(), 0755) == 0); }
