@@ -40,7 +40,41 @@ void answer_readiness(const gateway_pointer& shared, const http_request& request
   if (reasons.empty())
     responder.send_envelope(200, "ok", R"({"ready":true})", members);
   else
-    responder.send_envelope(503, reasons, "null", members);
+    responder.fail({503, error_code::unavailable, reasons}, members);
+}
+
+/// What an error code means, for whoever follows the `type` of a problem.
+void render_problem(json_writer& json, error_code code) {
+  json.begin_object()
+      .member("code", to_string(code))
+      .member("title", title_of(code))
+      .member("status", http_status(code))
+      .member("advice", advice_on(code))
+      .end_object();
+}
+
+void list_problems(const http_request&, const http_responder& responder) {
+  std::string data = "{\"items\":";
+  json_writer json(data);
+  json.begin_array();
+  for (const auto code : all_error_codes())
+    render_problem(json, code);
+  json.end_array();
+  data += ",\"next\":null}";
+  responder.send_envelope(200, "ok", data);
+}
+
+void show_problem(const http_request& request, const http_responder& responder) {
+  const auto code = find_error_code(request.path_parameter("code"));
+  if (!code) {
+    responder.fail(
+        {error_code::not_found, "there is no such error code; GET /api/v1/problems lists them all"});
+    return;
+  }
+  std::string data;
+  json_writer json(data);
+  render_problem(json, *code);
+  responder.send_envelope(200, "ok", data);
 }
 
 void stop(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
@@ -71,6 +105,8 @@ void add_daemon_routes(route_table& routes, const gateway_pointer& shared) {
                       else
                         responder.fail({error_code::unavailable, "the daemon is starting; ask again soon"});
                     }});
+  routes.push_back({"GET", "/api/v1/problems", list_problems});
+  routes.push_back({"GET", "/api/v1/problems/:code", show_problem});
   routes.push_back({"GET", "/readyz", [shared](const http_request& request, const http_responder& responder) {
                       answer_readiness(shared, request, responder);
                     }});

@@ -56,8 +56,8 @@ void answer_output(const output_piece& piece, bool is_partial, task_state state,
       {"X-Output-Size", size}, {"X-Task-State", std::string(to_string(state))}, {"Accept-Ranges", "bytes"}};
   if (is_partial && piece.bytes.empty()) {
     headers.push_back({"Content-Range", "bytes */" + size});
-    responder.send_envelope(416, "the output has " + size + " bytes; ask for a range within them", "null", {},
-                            std::move(headers));
+    responder.fail({416, std::nullopt, "the output has " + size + " bytes; ask for a range within them"}, {},
+                   std::move(headers));
     return;
   }
   if (is_partial)

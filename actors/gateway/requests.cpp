@@ -3,6 +3,7 @@
 
 #include "services/domain/names.hpp"
 #include "services/http/form.hpp"
+#include "services/http/trace_context.hpp"
 #include "services/wire/json_text.hpp"
 #include "services/wire/push_json.hpp"
 #include "services/wire/push_members.hpp"
@@ -15,6 +16,9 @@
 namespace task_runner {
 
 namespace {
+
+constexpr const char* trace_parent_variable = "TRACEPARENT";
+constexpr const char* trace_state_variable = "TRACESTATE";
 
 /// The form of a request; what came as a file is text as well, or it is refused.
 result<form_fields> read_form(const http_request& request) {
@@ -79,8 +83,9 @@ std::optional<push_members> read_text_members(form_fields& form) {
       return std::nullopt;
   push_members members;
   for (auto& field : form.fields) // the last of a name counts
-    if (!field.value.empty() || field.name == "command")
-      members.*text_member(field.name) = std::move(field.value);
+    if (const auto member = text_member(field.name);
+        member != nullptr && (!field.value.empty() || field.name == "command"))
+      members.*member = std::move(field.value);
   return members;
 }
 
@@ -99,9 +104,22 @@ result<task_options> form_options(const form_fields& form) {
   return options;
 }
 
-} // namespace
+/// The command learns which trace its push belongs to, unless the task says so itself.
+void add_trace(const http_request& request, push_item& item) {
+  const auto trace = read_trace_context(request);
+  auto& variables = item.options.environment.variables;
+  const auto is_given = [](const auto& variable) {
+    return variable.first == trace_parent_variable || variable.first == trace_state_variable;
+  };
+  if (!trace || variables.size() + 2 > variables_max ||
+      std::any_of(variables.begin(), variables.end(), is_given))
+    return;
+  variables.emplace_back(trace_parent_variable, trace->parent);
+  if (!trace->state.empty())
+    variables.emplace_back(trace_state_variable, trace->state);
+}
 
-result<push_item> decode_push(const http_request& request) {
+result<push_item> decode_push_body(const http_request& request) {
   if (is_json(request.header("content-type").value_or("")))
     return decode_push_json(request.body);
   auto form = read_form(request);
@@ -115,6 +133,15 @@ result<push_item> decode_push(const http_request& request) {
   auto item = decode_push_json(form_as_json(*form));
   if (item)
     item->options = std::move(*options);
+  return item;
+}
+
+} // namespace
+
+result<push_item> decode_push(const http_request& request) {
+  auto item = decode_push_body(request);
+  if (item)
+    add_trace(request, *item);
   return item;
 }
 

@@ -1,4 +1,4 @@
-// Names and HTTP statuses of the error codes, in one table that the compiler checks for completeness.
+// What there is to say of each error code, in one table that the compiler checks for completeness.
 #include "services/domain/error.hpp"
 
 #include <array>
@@ -11,22 +11,38 @@ struct row {
   error_code code;
   std::string_view name;
   int http_status;
+  std::string_view title;
+  std::string_view advice;
 };
 
 constexpr std::array table{
-    row{error_code::invalid_argument, "invalid_argument", 400},
-    row{error_code::forbidden, "forbidden", 403},
-    row{error_code::not_found, "not_found", 404},
-    row{error_code::method_not_allowed, "method_not_allowed", 405},
-    row{error_code::conflict, "conflict", 409},
-    row{error_code::too_large, "too_large", 413},
-    row{error_code::out_of_range, "out_of_range", 422},
-    row{error_code::queue_full, "queue_full", 429},
-    row{error_code::internal, "internal", 500},
-    row{error_code::overloaded, "overloaded", 503},
-    row{error_code::draining, "draining", 503},
-    row{error_code::unavailable, "unavailable", 503},
-    row{error_code::timeout, "timeout", 504},
+    row{error_code::invalid_argument, "invalid_argument", 400, "The request is wrong",
+        "The message says what is wrong with it. Sent again as it is, it will be refused again."},
+    row{error_code::forbidden, "forbidden", 403, "Refused for where it comes from",
+        "The Host or the Origin of the request is foreign: allow-host names hosts that are let in."},
+    row{error_code::not_found, "not_found", 404, "There is no such thing",
+        "The message says what was looked for. A task that ended may have been purged: see the retention."},
+    row{error_code::method_not_allowed, "method_not_allowed", 405, "The path exists, the method does not",
+        "The header Allow says which methods there are."},
+    row{error_code::conflict, "conflict", 409, "It stands in the way of something else",
+        "The message says of what: something of this name is there, or is in another state than the request "
+        "needs."},
+    row{error_code::too_large, "too_large", 413, "Over a limit of size",
+        "The message says which limit, and what to do with larger things."},
+    row{error_code::out_of_range, "out_of_range", 422, "A number is out of its range",
+        "The message says which range."},
+    row{error_code::queue_full, "queue_full", 429, "The queue is full",
+        "Try again when some tasks have run; tasks-max is the limit."},
+    row{error_code::internal, "internal", 500, "A failure of the daemon itself",
+        "Its log says more. Please report it."},
+    row{error_code::overloaded, "overloaded", 503, "Too much at once",
+        "Try again in a second; nothing was done."},
+    row{error_code::draining, "draining", 503, "The daemon is starting or stopping",
+        "Try again in a second or two; nothing was done."},
+    row{error_code::unavailable, "unavailable", 503, "Something the daemon needs cannot be used now",
+        "The message says what: the store, the launcher, a channel that is starting again. Try again soon."},
+    row{error_code::timeout, "timeout", 504, "No answer in time",
+        "What was asked for may still happen: look before it is sent again, or give it an id."},
 };
 
 constexpr bool in_order() {
@@ -48,6 +64,28 @@ std::string_view to_string(error_code code) noexcept {
 
 int http_status(error_code code) noexcept {
   return table[static_cast<size_t>(code)].http_status;
+}
+
+std::string_view title_of(error_code code) noexcept {
+  return table[static_cast<size_t>(code)].title;
+}
+
+std::string_view advice_on(error_code code) noexcept {
+  return table[static_cast<size_t>(code)].advice;
+}
+
+std::vector<error_code> all_error_codes() {
+  std::vector<error_code> codes;
+  for (const auto& one : table)
+    codes.push_back(one.code);
+  return codes;
+}
+
+std::optional<error_code> find_error_code(std::string_view name) noexcept {
+  for (const auto& one : table)
+    if (one.name == name)
+      return one.code;
+  return std::nullopt;
 }
 
 } // namespace task_runner

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace task_runner {
 
@@ -43,6 +45,18 @@ std::string_view to_string(error_code code) noexcept;
 
 /// The HTTP status that the code is answered with, 400 to 599.
 int http_status(error_code code) noexcept;
+
+/// What the code stands for, in a few words: the title of every such failure.
+std::string_view title_of(error_code code) noexcept;
+
+/// What somebody who gets the code can do about it: one sentence or two.
+std::string_view advice_on(error_code code) noexcept;
+
+/// All codes, in their order.
+std::vector<error_code> all_error_codes();
+
+/// The code of that name, as to_string spells it; nothing when there is none.
+std::optional<error_code> find_error_code(std::string_view name) noexcept;
 
 /// An error code and a sentence: what happened, what was expected, what to do. A plain value.
 struct error {

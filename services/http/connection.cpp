@@ -2,7 +2,6 @@
 #include "services/http/connection.hpp"
 
 #include "services/http/answer.hpp"
-#include "services/http/envelope.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -109,7 +108,7 @@ bool http_connection::read_head() {
   if (phase_ == phase::idle) {
     is_head_method_ = false;
     is_http_1_0_ = false;
-    legacy_200_ = false;
+    form_ = failure_form::envelope;
     // The first request has its deadline from the moment of the connection.
     enter(phase::head, request_count_ == 0 ? deadline_ms() : monotonic_now_ms() + rules_->header_deadline_ms);
   }
@@ -134,7 +133,8 @@ bool http_connection::accept_head(request_head head) {
     refuse(400, target.failure().message);
     return false;
   }
-  legacy_200_ = is_at_or_below(target->path, rules_->legacy_200_paths);
+  if (is_at_or_below(target->path, rules_->legacy_200_paths))
+    form_ = failure_form::legacy_envelope;
   guard_request asked;
   if (!target->authority.empty())
     asked.host = target->authority;
@@ -145,6 +145,8 @@ bool http_connection::accept_head(request_head head) {
       asked.origin = value;
     else if (name == "sec-fetch-site")
       asked.fetch_site = value;
+    else if (name == "accept" && names_media_type(value, problem_content_type))
+      form_ = failure_form::problem;
   }
   if (auto allowed = check_guard(rules_->guard, asked); !allowed) {
     refuse(http_status(allowed.failure().code), allowed.failure().message);
@@ -161,7 +163,7 @@ bool http_connection::accept_head(request_head head) {
   request_.number = ++request_count_;
   request_.head = std::move(head);
   request_.target = std::move(*target);
-  request_.legacy_200 = legacy_200_;
+  request_.form = form_;
   if (!request_.head.has_body()) {
     enter(phase::answering, monotonic_now_ms() + rules_->request_timeout_ms);
     return true;
@@ -216,8 +218,8 @@ bool http_connection::read_body() {
 /// uncertain, or a body nobody wants is still coming.
 void http_connection::refuse(int status, std::string_view message) {
   counters_->requests_refused.fetch_add(1, std::memory_order_relaxed);
-  const auto body = make_envelope(status, message);
-  transmit({legacy_200_ ? 200 : status, envelope_content_type, body, no_headers}, true);
+  const auto told = make_failure(form_, {status, std::nullopt, message});
+  transmit({told.status, told.content_type, told.body, no_headers}, true);
 }
 
 bool http_connection::answer(uint64_t number, const http_answer& what) {
@@ -385,10 +387,10 @@ void http_connection::expire(int64_t now_ms) {
     refuse(408, "the body did not come within " + std::to_string(rules_->body_deadline_ms) + " ms");
     break;
   case phase::answering: {
-    const auto body = make_envelope(504, "no answer within " + std::to_string(rules_->request_timeout_ms) +
-                                             " ms; what was asked for may still happen");
-    transmit({legacy_200_ ? 200 : 504, envelope_content_type, body, no_headers},
-             !keep_alive_ || last_request_);
+    const error why{error_code::timeout, "no answer within " + std::to_string(rules_->request_timeout_ms) +
+                                             " ms; what was asked for may still happen"};
+    const auto told = make_failure(form_, describe_failure(why));
+    transmit({told.status, told.content_type, told.body, no_headers}, !keep_alive_ || last_request_);
     break;
   }
   case phase::sending:

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "services/http/chunked_body.hpp"
+#include "services/http/envelope.hpp"
 #include "services/http/http_message.hpp"
 #include "services/http/http_rules.hpp"
 #include "services/http/request_head.hpp"
@@ -28,8 +29,8 @@ struct accepted_request {
   request_head head;
   request_target target;
   std::string body;
-  /// Its envelopes go out with HTTP status 200.
-  bool legacy_200 = false;
+  /// How it is told of failures.
+  failure_form form = failure_form::envelope;
 };
 
 /// What answers a request.
@@ -152,7 +153,7 @@ private:
   /// Of the request being answered.
   bool is_head_method_ = false;
   bool is_http_1_0_ = false;
-  bool legacy_200_ = false;
+  failure_form form_ = failure_form::envelope;
   bool keep_alive_ = true;
 
   std::string rest_;

@@ -178,7 +178,7 @@ void gate::dispatch(const std::shared_ptr<http_connection>& connection, accepted
   routing call;
   call.connection = &connection;
   call.request = &request;
-  call.responder = http_responder(connection, request.number, request.legacy_200);
+  call.responder = http_responder(connection, request.number, request.form);
   const auto responder = call.responder;
   routing_ = &call;
   try {
@@ -189,10 +189,10 @@ void gate::dispatch(const std::shared_ptr<http_connection>& connection, accepted
   } catch (const std::exception& thrown) {
     log_event(log_level::error, "HTTP handler failed",
               {{"path", request.target.path}, {"reason", thrown.what()}});
-    responder.send_envelope(500, "internal error; the daemon's log says more");
+    responder.fail(error{error_code::internal, "internal error; the daemon's log says more"});
   } catch (...) {
     log_event(log_level::error, "HTTP handler failed", {{"path", request.target.path}});
-    responder.send_envelope(500, "internal error; the daemon's log says more");
+    responder.fail(error{error_code::internal, "internal error; the daemon's log says more"});
   }
   routing_ = nullptr;
 }
@@ -265,15 +265,16 @@ void gate::answer_unrouted(const accepted_request& request, const http_responder
   const auto allowed = allowed_methods(request.target);
   const auto& method = request.head.method;
   if (allowed.empty() || (request.target.asterisk && method != "OPTIONS")) {
-    responder.send_envelope(404, "no such path: " + request.target.path);
+    responder.fail(error{error_code::not_found, "no such path: " + request.target.path});
     return;
   }
   if (method == "OPTIONS") {
     responder.send(204, {}, {}, {{"Allow", allowed}});
     return;
   }
-  responder.send_envelope(405, "the method " + method + " is not allowed here; allowed: " + allowed, "null",
-                          {}, {{"Allow", allowed}});
+  responder.fail(error{error_code::method_not_allowed,
+                       "the method " + method + " is not allowed here; allowed: " + allowed},
+                 {{"Allow", allowed}});
 }
 
 } // namespace task_runner

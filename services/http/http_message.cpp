@@ -4,6 +4,8 @@
 
 #include "services/http/http_text.hpp"
 
+#include <algorithm>
+
 namespace task_runner {
 
 std::optional<std::string_view> http_request::header(std::string_view name) const {
@@ -36,17 +38,18 @@ std::vector<std::string_view> http_request::query_all(std::string_view name) con
 }
 
 bool http_request::accepts(std::string_view media_type) const {
-  for (const auto& one : headers) {
-    if (one.name != "accept")
-      continue;
-    std::string_view rest = one.value;
-    while (!rest.empty()) {
-      const auto comma = rest.find(',');
-      const auto range = rest.substr(0, comma);
-      if (equals_ignoring_case(trim_blanks(range.substr(0, range.find(';'))), media_type))
-        return true;
-      rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
-    }
+  return std::any_of(headers.begin(), headers.end(), [&](const http_header& one) {
+    return one.name == "accept" && names_media_type(one.value, media_type);
+  });
+}
+
+bool names_media_type(std::string_view accept, std::string_view media_type) {
+  while (!accept.empty()) {
+    const auto comma = accept.find(',');
+    const auto range = accept.substr(0, comma);
+    if (equals_ignoring_case(trim_blanks(range.substr(0, range.find(';'))), media_type))
+      return true;
+    accept = comma == std::string_view::npos ? std::string_view{} : accept.substr(comma + 1);
   }
   return false;
 }

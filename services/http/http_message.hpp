@@ -52,4 +52,7 @@ struct http_request {
   bool accepts(std::string_view media_type) const;
 };
 
+/// Whether the value of an Accept header names `media_type` itself; parameters such as `q` do not count.
+bool names_media_type(std::string_view accept, std::string_view media_type);
+
 } // namespace task_runner

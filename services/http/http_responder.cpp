@@ -12,19 +12,20 @@ namespace task_runner {
 /// What all copies of a responder share.
 class http_responder::exchange {
 public:
-  exchange(std::shared_ptr<http_connection> connection, uint64_t number, bool legacy_200)
+  exchange(std::shared_ptr<http_connection> connection, uint64_t number, failure_form form)
       : connection_(std::move(connection))
       , number_(number)
-      , legacy_200_(legacy_200) {}
+      , form_(form) {}
   exchange(const exchange&) = delete;
   exchange& operator=(const exchange&) = delete;
 
   ~exchange() {
     if (answered_.load(std::memory_order_acquire))
       return;
-    const auto body =
-        make_envelope(500, "the request was given up without an answer; the daemon's log may say why");
-    if (answer({legacy_200_ ? 200 : 500, envelope_content_type, body, {}}))
+    const error why{error_code::internal,
+                    "the request was given up without an answer; the daemon's log may say why"};
+    const auto told = make_failure(form_, describe_failure(why));
+    if (answer({told.status, told.content_type, told.body, {}}))
       log_event(log_level::warning, "HTTP request given up without an answer");
   }
 
@@ -35,18 +36,18 @@ public:
   }
 
   bool answered() const noexcept { return answered_.load(std::memory_order_acquire); }
-  bool is_legacy() const noexcept { return legacy_200_; }
+  failure_form form() const noexcept { return form_; }
 
 private:
   const std::shared_ptr<http_connection> connection_;
   const uint64_t number_;
-  const bool legacy_200_;
+  const failure_form form_;
   std::atomic<bool> answered_{false};
 };
 
 http_responder::http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number,
-                               bool legacy_200)
-    : exchange_(std::make_shared<exchange>(std::move(connection), request_number, legacy_200)) {}
+                               failure_form form)
+    : exchange_(std::make_shared<exchange>(std::move(connection), request_number, form)) {}
 
 bool http_responder::send(int status, std::string_view content_type, std::string_view body,
                           const std::vector<http_header>& extra_headers) const {
@@ -54,20 +55,28 @@ bool http_responder::send(int status, std::string_view content_type, std::string
 }
 
 bool http_responder::send_envelope(int status_code, std::string_view message, std::string_view data_json,
-                                   std::string_view members_json, std::vector<http_header> extra_headers,
+                                   std::string_view members_json,
+                                   const std::vector<http_header>& extra_headers,
                                    std::shared_ptr<void> hold) const {
-  if (exchange_ == nullptr)
-    return false;
-  const bool legacy = exchange_->is_legacy();
-  if (legacy && (status_code == 429 || status_code == 503))
-    extra_headers.push_back({"Retry-After", std::to_string(retry_after_s)});
-  return exchange_->answer({legacy ? 200 : status_code, envelope_content_type,
+  return exchange_ != nullptr &&
+         exchange_->answer({status_code, envelope_content_type,
                             make_envelope(status_code, message, data_json, members_json), extra_headers,
                             std::move(hold)});
 }
 
 bool http_responder::fail(const error& failure, std::vector<http_header> extra_headers) const {
-  return send_envelope(http_status(failure.code), failure.message, "null", {}, std::move(extra_headers));
+  return fail(describe_failure(failure), {}, std::move(extra_headers));
+}
+
+bool http_responder::fail(const failed_request& failed, std::string_view members_json,
+                          std::vector<http_header> extra_headers) const {
+  if (exchange_ == nullptr)
+    return false;
+  const auto told = make_failure(exchange_->form(), failed, members_json);
+  // The head adds it by the HTTP status, which may be 200.
+  if (told.status != failed.status && (failed.status == 429 || failed.status == 503))
+    extra_headers.push_back({"Retry-After", std::to_string(retry_after_s)});
+  return exchange_->answer({told.status, told.content_type, told.body, extra_headers});
 }
 
 bool http_responder::answered() const {

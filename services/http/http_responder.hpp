@@ -3,6 +3,7 @@
 #pragma once
 
 #include "services/domain/error.hpp"
+#include "services/http/envelope.hpp"
 #include "services/http/http_message.hpp"
 
 #include <cstdint>
@@ -21,8 +22,8 @@ class http_responder {
 public:
   /// Answers nothing; to be assigned to.
   http_responder() = default;
-  /// `legacy_200`: envelopes go out with HTTP status 200, whatever their status_code.
-  http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number, bool legacy_200);
+  /// `form`: how this request is told of failures.
+  http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number, failure_form form);
 
   /// Sends an answer as it is. `status` is 200 to 599; `content_type` may be empty when `body` is.
   /// Content-Length, Date, Connection and, with 429 and 503, Retry-After are added; extra headers with line
@@ -31,15 +32,19 @@ public:
   bool send(int status, std::string_view content_type, std::string_view body,
             const std::vector<http_header>& extra_headers = {}) const;
 
-  /// Sends the envelope (see make_envelope). On a path for which legacy-200 is set the HTTP status is 200,
-  /// whatever `status_code` says. `hold` is let go of when all of it is with the kernel, or nobody will get
-  /// the rest any more, which must not block.
+  /// Sends the envelope of a success (see make_envelope); `status_code` is below 400. `hold` is let go of
+  /// when all of it is with the kernel, or nobody will get the rest any more, which must not block.
   bool send_envelope(int status_code, std::string_view message, std::string_view data_json = "null",
-                     std::string_view members_json = {}, std::vector<http_header> extra_headers = {},
+                     std::string_view members_json = {}, const std::vector<http_header>& extra_headers = {},
                      std::shared_ptr<void> hold = nullptr) const;
 
-  /// Sends the envelope of an error, with the HTTP status of its code.
+  /// Tells of an error, with the HTTP status of its code.
   bool fail(const error& failure, std::vector<http_header> extra_headers = {}) const;
+
+  /// Tells of a failure in the form that the request asks for. On a path for which legacy-200 is set the HTTP
+  /// status is 200. `members_json` as for make_envelope.
+  bool fail(const failed_request& failed, std::string_view members_json,
+            std::vector<http_header> extra_headers = {}) const;
 
   /// Whether an answer has been given. Says nothing of whether it arrived.
   bool answered() const;

@@ -203,6 +203,28 @@ TEST_CASE("a command knows its task, channel and attempt, and inherits the rest 
   CHECK(runner.output(id).find("REDIS_PASSWORD") == std::string::npos);
 }
 
+TEST_CASE("a command knows the trace of its push, as its headers tell it, or as the task itself does") {
+  test_daemon runner;
+  const std::string parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const std::string line = "echo $TRACEPARENT/$TRACESTATE";
+  const auto traced = [&](const std::string& path, name_values headers, const std::string& body) {
+    headers.insert(headers.end(), {{"traceparent", parent}, {"tracestate", "vendor=1"}});
+    const auto pushed = runner.http().send("POST", path, headers, body);
+    REQUIRE(pushed.status == 200);
+    const std::string id = pushed.json().at("data").at("task_id");
+    runner.settled(id);
+    return runner.output(id);
+  };
+  const name_values form{{"Content-Type", "application/x-www-form-urlencoded"}};
+  const name_values in_json{{"Content-Type", "application/json"}};
+  for (const std::string path : {"/push", "/api/v1/tasks"}) {
+    CHECK(traced(path, form, encode_form({{"task", line}})) == parent + "/vendor=1\n");
+    CHECK(traced(path, in_json, json{{"task", line}, {"nice", 1}}.dump()) == parent + "/vendor=1\n");
+    CHECK(traced(path, in_json, json{{"task", line}, {"env", {{"TRACEPARENT", "own"}}}}.dump()) == "own/\n");
+  }
+  CHECK(runner.run_line(line) == "/\n");
+}
+
 TEST_CASE("commands run in the working directory of the daemon that starts them") {
   test_daemon runner;
   CHECK(runner.run_line("pwd") == runner.home() + "\n");

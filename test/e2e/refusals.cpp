@@ -240,6 +240,33 @@ TEST_CASE("max-body sets where 413 begins") {
   CHECK(runner.channel("default").at("count") == 1);
 }
 
+TEST_CASE("every error has the members of RFC 9457, in the envelope or alone, and a page of its own") {
+  test_daemon runner(storing_only());
+  for (const auto& bad : bad_requests()) {
+    CAPTURE(bad.what);
+    const auto whole = runner.http().send(bad.method, bad.target, bad.headers, bad.body);
+    const auto error = whole.json().at("error");
+    CHECK(error.at("status") == bad.status);
+    CHECK(error.at("detail") == whole.json().at("message"));
+    CHECK_FALSE(error.at("title").get<std::string>().empty());
+    auto headers = bad.headers;
+    headers.emplace_back("Accept", "application/problem+json");
+    const auto alone = runner.http().send(bad.method, bad.target, headers, bad.body);
+    CHECK(alone.status == bad.status);
+    CHECK(alone.header("content-type") == "application/problem+json");
+    CHECK(alone.json() == error);
+    if (error.at("type") == "about:blank")
+      continue;
+    const auto page = runner.http().get(error.at("type"));
+    CHECK(page.status == 200);
+    CHECK(page.json().at("data").at("code") == error.at("code"));
+    CHECK(page.json().at("data").at("title") == error.at("title"));
+    CHECK(page.json().at("data").at("status") == bad.status);
+  }
+  CHECK(runner.http().get("/api/v1/problems").json().at("data").at("items").size() == 13);
+  CHECK(runner.http().get("/api/v1/problems/none").status == 404);
+}
+
 TEST_CASE("legacy-200 answers 200 with the code in the body, on the predecessor's own paths alone") {
   auto options = storing_only();
   options.ini = "[http]\nlegacy-200 = true\n";

@@ -9,6 +9,7 @@
 #include "services/http/http_text.hpp"
 #include "services/http/request_head.hpp"
 #include "services/http/request_target.hpp"
+#include "services/http/trace_context.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -66,9 +67,54 @@ TEST_CASE("JSON strings are quoted, whatever the bytes") {
   CHECK(json_quote(std::string_view("a\0\n\r\t\x1f\x7f", 7)) == R"("a\u0000\n\r\t\u001f\u007f")");
   CHECK(json_quote("\xe4\xb8\xad\xf0\x9f\x98\x80") == "\"\xe4\xb8\xad\xf0\x9f\x98\x80\"");
   CHECK(json_quote("a\xff\xe4\xb8") == "\"a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
-  CHECK(make_envelope({error_code::draining, "going \"down\""}) ==
-        R"({"status_code":503,"message":"going \"down\"","data":null})");
+  const error down{error_code::draining, "going \"down\""};
+  const std::string problem =
+      R"("type":"/api/v1/problems/draining","title":"The daemon is starting or stopping","status":503,)"
+      R"("detail":"going \"down\"","code":"draining")";
+  CHECK(make_envelope(describe_failure(down)) ==
+        R"({"status_code":503,"message":"going \"down\"","data":null,"error":{)" + problem + "}}");
+  CHECK(make_problem(describe_failure(down)) == "{" + problem + "}");
+  CHECK(make_problem({416, std::nullopt, "behind it"}, "\"a\":1") ==
+        R"({"type":"about:blank","title":"Range Not Satisfiable","status":416,"detail":"behind it","a":1})");
   CHECK(make_envelope(200, "ok", "{}", "\"a\":1") == R"({"status_code":200,"message":"ok","data":{},"a":1})");
+}
+
+TEST_CASE("the trace of a request is read strictly, and what is wrong is no trace") {
+  const std::string good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const auto read = [](const std::vector<http_header>& headers) {
+    http_request request;
+    request.headers = headers;
+    return read_trace_context(request);
+  };
+  REQUIRE(read({{"traceparent", good}}));
+  CHECK(read({{"traceparent", good}})->parent == good);
+  CHECK(read({{"traceparent", good}})->state.empty());
+  CHECK(read({{"tracestate", "a=1"}, {"traceparent", good}, {"tracestate", "b=2"}})->state == "a=1,b=2");
+  CHECK(read({{"traceparent", good}, {"tracestate", std::string(512, 'x')}})->state.size() == 512);
+  CHECK(read({{"traceparent", good}, {"tracestate", std::string(513, 'x')}})->state.empty());
+  CHECK(read({{"traceparent", good}, {"tracestate", "a=\xff"}})->state.empty());
+  // What a later version may add.
+  CHECK(read({{"traceparent", "01" + good.substr(2) + "-more"}}));
+  CHECK_FALSE(read({}));
+  CHECK_FALSE(read({{"tracestate", "a=1"}}));
+  CHECK_FALSE(read({{"traceparent", good}, {"traceparent", good}}));
+  const std::vector<std::string> wrong{"",
+                                       good.substr(1),
+                                       good + "-more",
+                                       good + "0",
+                                       "01" + good.substr(2) + "0",
+                                       "ff" + good.substr(2),
+                                       "0x" + good.substr(2),
+                                       "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                                       "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+                                       "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+                                       "00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                                       "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331_01",
+                                       "01" + good.substr(2) + "-\xff"};
+  for (const auto& one : wrong) {
+    CAPTURE(one);
+    CHECK_FALSE(read({{"traceparent", one}}));
+  }
 }
 
 TEST_CASE("a head is read in whatever pieces it comes") {

@@ -167,7 +167,20 @@ TEST_CASE("envelopes, Retry-After and legacy-200") {
   const auto full = client.ask(plain_request("GET", "/full"));
   CHECK(full.status == (legacy ? 200 : 429));
   CHECK(full.header("Retry-After") == "1");
-  CHECK(full.body == R"({"status_code":429,"message":"the queue \"q\" is full","data":null})");
+  const std::string problem =
+      R"({"type":"/api/v1/problems/queue_full","title":"The queue is full","status":429,)"
+      R"("detail":"the queue \"q\" is full","code":"queue_full"})";
+  CHECK(full.body ==
+        R"({"status_code":429,"message":"the queue \"q\" is full","data":null,"error":)" + problem + "}");
+  // Whoever asks for the problem alone gets it with its real status, also where others get 200.
+  const std::string wanted = "Accept: text/html, application/problem+json;q=0.9\r\n";
+  const auto bare = client.ask(plain_request("GET", "/full", wanted));
+  CHECK(bare.status == 429);
+  CHECK(bare.header("Content-Type") == "application/problem+json");
+  CHECK(bare.header("Retry-After") == "1");
+  CHECK(bare.body == problem);
+  CHECK(client.ask(plain_request("GET", "/list", wanted)).body ==
+        R"({"status_code":200,"message":"ok","data":[1],"actors":[]})");
   const auto list = client.ask(plain_request("GET", "/list"));
   CHECK(list.status == 200);
   CHECK(list.body == R"({"status_code":200,"message":"ok","data":[1],"actors":[]})");
@@ -178,8 +191,8 @@ TEST_CASE("envelopes, Retry-After and legacy-200") {
   for (const auto* path : {"/missing", "/fuller", "/other/full", "/Full"}) {
     const auto missing = client.ask(plain_request("GET", path));
     CHECK(missing.status == 404);
-    CHECK(missing.body ==
-          R"({"status_code":404,"message":"no such path: )" + std::string(path) + R"(","data":null})");
+    CHECK(missing.body.find(R"({"status_code":404,"message":"no such path: )" + std::string(path) +
+                            R"(","data":null,"error":{"type":"/api/v1/problems/not_found",)") == 0);
   }
   CHECK(client.ask(plain_request("POST", "/full")).status == (legacy ? 200 : 405));
   CHECK(client.ask(plain_request("DELETE", "/")).status == (legacy ? 200 : 404));

@@ -64,6 +64,15 @@ TEST_CASE("every error code has a name of its own and a status of HTTP") {
   }
   CHECK(names.size() == std::size(expected));
   CHECK(names.count("") == 0);
+  std::set<std::string_view> titles;
+  for (const auto code : all_error_codes()) {
+    CHECK(find_error_code(to_string(code)) == code);
+    CHECK(advice_on(code).size() > 10);
+    titles.insert(title_of(code));
+  }
+  CHECK(titles.size() == std::size(expected));
+  CHECK_FALSE(find_error_code("Timeout"));
+  CHECK_FALSE(find_error_code(""));
   CHECK(to_string(error_code::invalid_argument) == "invalid_argument");
   CHECK(to_string(error_code::timeout) == "timeout");
 }
