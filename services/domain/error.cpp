@@ -24,8 +24,9 @@ constexpr std::array table{
         "The message says what was looked for. A task that ended may have been purged: see the retention."},
     row{error_code::method_not_allowed, "method_not_allowed", 405, "The path exists, the method does not",
         "The header Allow says which methods there are."},
-    row{error_code::conflict, "conflict", 409, "It stands in the way of something else",
-        "The message says of what: something of this name is there, or is in another state than the request "
+    row{error_code::conflict, "conflict", 409, "In conflict with what is there",
+        "The message says with what: something of this name is there, or is in another state than the "
+        "request "
         "needs."},
     row{error_code::too_large, "too_large", 413, "Over a limit of size",
         "The message says which limit, and what to do with larger things."},
@@ -40,7 +41,9 @@ constexpr std::array table{
     row{error_code::draining, "draining", 503, "The daemon is starting or stopping",
         "Try again in a second or two; nothing was done."},
     row{error_code::unavailable, "unavailable", 503, "Something the daemon needs cannot be used now",
-        "The message says what: the store, the launcher, a channel that is starting again. Try again soon."},
+        "The message says what: the store, the launcher, a channel that is starting again. What was asked "
+        "for "
+        "may have happened all the same: look before it is sent again, or give it an id."},
     row{error_code::timeout, "timeout", 504, "No answer in time",
         "What was asked for may still happen: look before it is sent again, or give it an id."},
 };

@@ -34,6 +34,16 @@ bool is_at_or_below(std::string_view path, const std::vector<std::string>& bases
   });
 }
 
+/// What is wrong with the bytes of a request. HTTP has a status for most such faults that says all there is
+/// to say.
+failed_request wire_fault(int status, std::string_view message) {
+  if (status == 400)
+    return {status, error_code::invalid_argument, message};
+  if (status == 413)
+    return {status, error_code::too_large, message};
+  return {status, std::nullopt, message};
+}
+
 } // namespace
 
 int64_t monotonic_now_ms() noexcept {
@@ -117,7 +127,7 @@ bool http_connection::read_head() {
     return false;
   reader_.reset();
   if (reading.what == head_reading::kind::refused) {
-    refuse(reading.refusal.status, reading.refusal.message);
+    refuse(wire_fault(reading.refusal.status, reading.refusal.message));
     return false;
   }
   input_at_ += reading.consumed;
@@ -130,7 +140,7 @@ bool http_connection::accept_head(request_head head) {
   keep_alive_ = head.keep_alive;
   auto target = decode_target(head.target);
   if (!target) {
-    refuse(400, target.failure().message);
+    refuse(wire_fault(400, target.failure().message));
     return false;
   }
   if (is_at_or_below(target->path, rules_->legacy_200_paths))
@@ -149,13 +159,15 @@ bool http_connection::accept_head(request_head head) {
       form_ = failure_form::problem;
   }
   if (auto allowed = check_guard(rules_->guard, asked); !allowed) {
-    refuse(http_status(allowed.failure().code), allowed.failure().message);
+    refuse(describe_failure(allowed.failure()));
     return false;
   }
   const uint64_t length = head.content_length.value_or(0);
   if (length > rules_->body_max) {
-    refuse(413, "the body has " + std::to_string(length) + " bytes, " + std::to_string(rules_->body_max) +
-                    " are allowed; send less or raise max-body under [http]");
+    refuse(describe_failure(
+        {error_code::too_large, "the body has " + std::to_string(length) + " bytes, " +
+                                    std::to_string(rules_->body_max) +
+                                    " are allowed; send less or raise max-body under [http]"}));
     return false;
   }
   const bool expects_continue = head.expects_continue && head.has_body();
@@ -188,12 +200,13 @@ bool http_connection::read_body() {
   if (decoder_) {
     const auto progress = decoder_->feed(bytes, request_.body);
     if (progress == chunk_progress::malformed) {
-      refuse(400, "malformed chunked body");
+      refuse(wire_fault(400, "malformed chunked body"));
       return false;
     }
     if (progress == chunk_progress::too_large) {
-      refuse(413, "the body has more than the " + std::to_string(rules_->body_max) +
-                      " bytes that are allowed; send less or raise max-body under [http]");
+      refuse(describe_failure(
+          {error_code::too_large, "the body has more than the " + std::to_string(rules_->body_max) +
+                                      " bytes that are allowed; send less or raise max-body under [http]"}));
       return false;
     }
     complete = progress == chunk_progress::done;
@@ -216,9 +229,9 @@ bool http_connection::read_body() {
 
 /// Answers a request that no handler will see, and ends the connection: where the next request would begin is
 /// uncertain, or a body nobody wants is still coming.
-void http_connection::refuse(int status, std::string_view message) {
+void http_connection::refuse(const failed_request& failed) {
   counters_->requests_refused.fetch_add(1, std::memory_order_relaxed);
-  const auto told = make_failure(form_, {status, std::nullopt, message});
+  const auto told = make_failure(form_, failed);
   transmit({told.status, told.content_type, told.body, no_headers}, true);
 }
 
@@ -234,7 +247,7 @@ bool http_connection::answer(uint64_t number, const http_answer& what) {
 
 void http_connection::refuse_for_number() {
   std::lock_guard<std::mutex> guard(mutex_);
-  refuse(503, "too many connections; try again later, or close some");
+  refuse(describe_failure({error_code::overloaded, "too many connections; try again later, or close some"}));
 }
 
 void http_connection::cut_now() {
@@ -375,16 +388,17 @@ void http_connection::expire(int64_t now_ms) {
   case phase::idle:
     // A client that never sent a request is told; one that merely keeps its connection has nothing to learn.
     if (request_count_ == 0)
-      refuse(408, "no request came within " + std::to_string(rules_->header_deadline_ms) + " ms");
+      refuse(wire_fault(408, "no request came within " + std::to_string(rules_->header_deadline_ms) + " ms"));
     else
       cut();
     break;
   case phase::head:
-    refuse(408, "the head of the request did not come within " + std::to_string(rules_->header_deadline_ms) +
-                    " ms");
+    refuse(wire_fault(408, "the head of the request did not come within " +
+                               std::to_string(rules_->header_deadline_ms) + " ms"));
     break;
   case phase::body:
-    refuse(408, "the body did not come within " + std::to_string(rules_->body_deadline_ms) + " ms");
+    refuse(
+        wire_fault(408, "the body did not come within " + std::to_string(rules_->body_deadline_ms) + " ms"));
     break;
   case phase::answering: {
     const error why{error_code::timeout, "no answer within " + std::to_string(rules_->request_timeout_ms) +

@@ -119,7 +119,7 @@ private:
   bool read_head();
   bool read_body();
   bool accept_head(request_head head);
-  void refuse(int status, std::string_view message);
+  void refuse(const failed_request& failed);
   void transmit(const http_answer& what, bool close);
   void finish_answer();
   void enter(phase next, int64_t deadline_ms);

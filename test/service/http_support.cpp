@@ -226,8 +226,12 @@ void check_refused(const test_server& server, const std::string& request, int st
   CHECK(answer.status == status);
   CHECK(answer.header("Content-Type") == "application/json; charset=utf-8");
   CHECK(answer.body.find("{\"status_code\":" + std::to_string(status) + ",\"message\":\"") == 0);
+  const std::string type = status == 400   ? "/api/v1/problems/invalid_argument"
+                           : status == 403 ? "/api/v1/problems/forbidden"
+                           : status == 413 ? "/api/v1/problems/too_large"
+                                           : "about:blank";
   const auto code = std::to_string(status);
-  CHECK(answer.body.find(R"(,"data":null,"error":{"type":"about:blank","title":")") != std::string::npos);
+  CHECK(answer.body.find(R"(,"data":null,"error":{"type":")" + type + R"(","title":")") != std::string::npos);
   CHECK(answer.body.find(R"(","status":)" + code + R"(,"detail":")") != std::string::npos);
   CHECK(answer.header("Connection") == "close");
   CHECK(client.read_to_end() == "");
