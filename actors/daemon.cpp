@@ -170,6 +170,7 @@ result<void> daemon_process::open_store() {
   if (!writer)
     return writer.failure();
   store_ = std::move(*writer);
+  store_->lend_to(&lender_);
   stops_.push("store", [this] { store_->stop(); });
   return {};
 }
@@ -304,7 +305,7 @@ result<void> daemon_process::start_output_reading() {
 
 result<void> daemon_process::start_launcher() {
   bridge_ = std::make_unique<runner_bridge>(
-      [this](const attempt_ended& event) { log_output(values_.state_dir, event); });
+      [this](const attempt_ended& event) { log_output(values_.state_dir, event); }, &lender_);
   launcher_client_options options;
   options.state_dir = values_.state_dir;
   options.launcher_arguments = {"--containment",         values_.containment,
@@ -322,6 +323,9 @@ void daemon_process::start_actors() {
   configure_scheduler(actor_config_);
   stops_.guard("actors", [this] { actors_ = std::make_unique<caf::actor_system>(actor_config_); });
   stops_.push("actors", [this] { stop_actors(); });
+  allow_lending(*actors_,
+                [load = processor_load()]() mutable { return load.is_busy(processor_load::clock::now()); });
+  lender_.attach(*actors_);
   router_dependencies router_parts;
   router_parts.channel_default = values_.channel_default;
   router_parts.concurrent = values_.concurrent;
@@ -377,6 +381,7 @@ void daemon_process::start_actors() {
 
 /// Also where the start came to a halt between two of them.
 void daemon_process::stop_actors() {
+  lender_.detach();
   gateway_->open.store(false, std::memory_order_release);
   if (supervisor_) {
     caf::anon_send(supervisor_, shut_down{});

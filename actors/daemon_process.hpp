@@ -6,6 +6,7 @@
 #include "actors/daemon.hpp"
 #include "actors/daemon_report.hpp"
 #include "actors/gateway/routes.hpp"
+#include "actors/lent_thread.hpp"
 #include "actors/runner_bridge.hpp"
 #include "actors/stop_stack.hpp"
 #include "actors/supervisor.hpp"
@@ -88,6 +89,7 @@ private:
   std::optional<signal_waiter> signals_;
   std::optional<state_dir> state_;
   std::optional<pid_file> pid_;
+  actor_thread_lender lender_;
   std::unique_ptr<group_commit> store_;
   std::optional<clock_mark> clock_mark_;
   std::vector<channel_record> channels_;

@@ -1,6 +1,7 @@
 // How CAF's one thread for actors gets its work: a policy of CAF's scheduler beside those it has itself.
 // CAF's own sharing policy wakes that thread while it holds the lock which the thread then needs first, so
-// that each wake costs two more switches; and it takes the lock for every message.
+// that each wake costs two more switches; and it takes the lock for every message. Threads that bring
+// something for actors may run them themselves while that thread sleeps: see lent_thread.
 #pragma once
 
 #include <caf/all.hpp>
@@ -8,15 +9,26 @@
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <vector>
 
 namespace task_runner {
 
+/// How long a lent thread runs actors at most before it leaves the rest to their own; looked at between two
+/// turns of actors, so one turn may take it beyond.
+constexpr std::chrono::microseconds lent_time_max{300};
+
+/// Messages that an actor may take in one turn on a lent thread.
+constexpr size_t lent_messages_max = 16;
+
 /// For caf::scheduler::coordinator, with one worker. Actors run in the order in which they got something to
-/// do; sleeping costs nothing. What is queued is bounded by the number of actors: each stands in it once.
+/// do, one at a time, on the worker's thread or on one that is lent; sleeping costs nothing. What is queued
+/// is bounded by the number of actors: each stands in it once.
 class one_thread_policy : public caf::policy::unprofiled {
 public:
   struct coordinator_data {
@@ -30,12 +42,21 @@ public:
     std::atomic<bool> has_arrived{false};
     /// Nobody has woken the worker yet.
     bool sleeping = false;
+    /// Another thread runs actors in its place.
+    bool lent = false;
+
+    /// Whether threads may be lent; set before any is.
+    std::atomic<bool> lends{false};
+    /// Asked with `looking` held, by whoever can have that at once; the others go by what was seen last.
+    std::function<bool()> is_busy;
+    std::mutex looking;
+    std::atomic<bool> was_busy{true};
   };
 
   struct worker_data {
     explicit worker_data(caf::scheduler::abstract_coordinator*) {}
 
-    /// Touched by the worker's own thread alone.
+    /// Touched by the thread alone that runs actors.
     std::deque<caf::resumable*> ready;
   };
 
@@ -47,8 +68,10 @@ public:
       std::lock_guard<std::mutex> guard(shared.mutex);
       shared.arrived.push_back(job);
       shared.has_arrived.store(true, std::memory_order_relaxed);
-      wake = shared.sleeping;
-      shared.sleeping = false;
+      // Whoever has lent this thread looks at what has come when he is done with his own.
+      wake = shared.sleeping && !shared.lent && lending() != &shared;
+      if (wake)
+        shared.sleeping = false;
     }
     if (wake)
       shared.woken.notify_one();
@@ -77,8 +100,9 @@ public:
     if (ready.empty() || shared.has_arrived.load(std::memory_order_relaxed)) {
       std::unique_lock<std::mutex> guard(shared.mutex);
       if (ready.empty()) {
-        shared.sleeping = shared.arrived.empty();
-        shared.woken.wait(guard, [&] { return !shared.arrived.empty(); });
+        shared.sleeping = true;
+        shared.woken.wait(guard, [&] { return !shared.lent && !(ready.empty() && shared.arrived.empty()); });
+        shared.sleeping = false;
       }
       ready.insert(ready.end(), shared.arrived.begin(), shared.arrived.end());
       shared.arrived.clear();
@@ -87,6 +111,63 @@ public:
     auto* const job = ready.front();
     ready.pop_front();
     return job;
+  }
+
+  /// Whom the calling thread is lent to; null: to nobody.
+  static const coordinator_data*& lending() noexcept {
+    thread_local const coordinator_data* to = nullptr;
+    return to;
+  }
+
+  /// Whether threads are to be lent now. Not on a busy machine: each thread gets its share of the processors
+  /// there, and fewer threads would get the daemon less of them beside the commands that it runs.
+  static bool lends_now(coordinator_data& shared) {
+    if (!shared.lends.load(std::memory_order_acquire))
+      return false;
+    if (const std::unique_lock<std::mutex> look(shared.looking, std::try_to_lock); look)
+      shared.was_busy.store(shared.is_busy(), std::memory_order_relaxed);
+    return !shared.was_busy.load(std::memory_order_relaxed);
+  }
+
+  /// Runs actors on the calling thread, where there is something for them and their own thread sleeps, until
+  /// nothing is left or the time is over.
+  template <class Coordinator>
+  static void run_lent(Coordinator* self) {
+    auto& shared = self->data();
+    std::unique_lock<std::mutex> guard(shared.mutex);
+    if (!shared.sleeping || shared.lent || shared.arrived.empty())
+      return;
+    shared.lent = true;
+    auto* const worker = self->worker_by_id(0);
+    auto& ready = worker->data().ready;
+    const auto until = std::chrono::steady_clock::now() + lent_time_max;
+    for (;;) {
+      ready.insert(ready.end(), shared.arrived.begin(), shared.arrived.end());
+      shared.arrived.clear();
+      shared.has_arrived.store(false, std::memory_order_relaxed);
+      if (ready.empty())
+        break;
+      // What is no actor is the end of the worker, who must meet it himself.
+      if (ready.front()->subtype() != caf::resumable::scheduled_actor ||
+          std::chrono::steady_clock::now() >= until) {
+        shared.sleeping = false;
+        shared.woken.notify_one();
+        break;
+      }
+      guard.unlock();
+      do {
+        auto* const job = ready.front();
+        ready.pop_front();
+        if (job->resume(worker, lent_messages_max) == caf::resumable::resume_later)
+          ready.push_back(job);
+        else
+          caf::intrusive_ptr_release(job);
+      } while (!ready.empty() && !shared.has_arrived.load(std::memory_order_relaxed) &&
+               ready.front()->subtype() == caf::resumable::scheduled_actor &&
+               std::chrono::steady_clock::now() < until);
+      guard.lock();
+    }
+    shared.lent = false;
   }
 
   template <class Worker, class Function>

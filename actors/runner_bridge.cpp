@@ -41,9 +41,15 @@ void runner_bridge::on_events(std::vector<attempt_event> events) {
     auto& part = by_channel[channel].events;
     part.push_back(std::move(one));
   }
-  for (auto& [channel, part] : by_channel)
-    if (auto executor = executor_of(channel))
-      caf::anon_send(executor, std::move(part));
+  const auto tell = [&] {
+    for (auto& [channel, part] : by_channel)
+      if (auto executor = executor_of(channel))
+        caf::anon_send(executor, std::move(part));
+  };
+  if (lender_ != nullptr)
+    lender_->lend(tell);
+  else
+    tell();
 }
 
 executor_actor runner_bridge::executor_of(const std::string& channel) const {

@@ -4,6 +4,7 @@
 
 #include "actors/interfaces.hpp"
 #include "services/ports/process_runner.hpp"
+#include "services/ports/thread_lender.hpp"
 
 #include <functional>
 #include <mutex>
@@ -20,8 +21,11 @@ public:
   /// Called for each end before it is passed on, on the port's thread; for logging a command's output.
   using end_observer = std::function<void(const attempt_ended&)>;
 
-  explicit runner_bridge(end_observer observer)
-      : observer_(std::move(observer)) {}
+  /// The port's thread is lent to what follows from its events; null: it is not. The lender must outlive
+  /// this.
+  explicit runner_bridge(end_observer observer, thread_lender* lender = nullptr)
+      : observer_(std::move(observer))
+      , lender_(lender) {}
 
   void attach(const std::string& channel, executor_actor executor);
   void detach(const std::string& channel);
@@ -38,6 +42,7 @@ public:
 
 private:
   end_observer observer_;
+  thread_lender* lender_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, executor_actor> executors_;
 };

@@ -5,6 +5,7 @@
 
 #include "actors/gateway/request_deadlines.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/lent_thread.hpp"
 #include "actors/probe.hpp"
 #include "services/ports/push_sink.hpp"
 
@@ -79,6 +80,7 @@ template <class Reply, class Target, class Request>
 void ask(const caf::actor& via, const Target& target, Request request, std::chrono::milliseconds timeout,
          std::function<void(Reply&)> on_reply, std::function<void(error)> on_error) {
   auto payload = std::make_shared<Request>(std::move(request));
+  const lent_thread lent(via.home_system());
   caf::anon_send(via, ask_request{[target, timeout, payload = std::move(payload), fail = std::move(on_error),
                                    succeed = std::move(on_reply)](asker_pointer self) mutable {
                    request_in_time<Reply>(self, target, timeout, std::move(*payload), std::move(succeed),

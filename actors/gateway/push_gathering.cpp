@@ -92,6 +92,7 @@ void push_gathering::send(const caf::actor& via, const intake_actor& target,
   }
   if (taken->empty())
     return;
+  const lent_thread lent(via.home_system());
   caf::anon_send(via, ask_request{[target, timeout, taken](asker_pointer self) {
                    submit_by_channel(self, target, timeout, std::move(*taken));
                  }});

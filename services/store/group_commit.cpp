@@ -226,10 +226,23 @@ void group_commit::complete(entry& item, result<std::vector<store_answer>> answe
     run_foreign("a completion", [&] { item.done(std::move(answers)); });
 }
 
+void group_commit::tell(const std::function<void()>& news) {
+  auto* const lender = lender_.load(std::memory_order_acquire);
+  bool has_more = false;
+  if (lender != nullptr) {
+    const std::lock_guard lock(mutex_);
+    has_more = !queue_.empty();
+  }
+  if (lender != nullptr && !has_more)
+    run_foreign("what follows from a commit", [&] { lender->lend(news); });
+  else
+    news();
+}
+
 void group_commit::commit_group(std::vector<entry> group) {
   if (group.size() == 1) {
     auto answers = commit(group.front().operations);
-    complete(group.front(), std::move(answers));
+    tell([&] { complete(group.front(), std::move(answers)); });
     return;
   }
 
@@ -244,12 +257,14 @@ void group_commit::commit_group(std::vector<entry> group) {
   auto shared = commit(together);
 
   if (shared) {
-    auto next = std::make_move_iterator(shared->begin());
-    for (size_t i = 0; i < group.size(); ++i) {
-      const auto end = next + static_cast<std::ptrdiff_t>(sizes[i]);
-      complete(group[i], std::vector<store_answer>(next, end));
-      next = end;
-    }
+    tell([&] {
+      auto next = std::make_move_iterator(shared->begin());
+      for (size_t i = 0; i < group.size(); ++i) {
+        const auto end = next + static_cast<std::ptrdiff_t>(sizes[i]);
+        complete(group[i], std::vector<store_answer>(next, end));
+        next = end;
+      }
+    });
     return;
   }
 

@@ -6,7 +6,9 @@
 #include "services/domain/result.hpp"
 #include "services/ports/queue_store.hpp"
 #include "services/ports/store_writer.hpp"
+#include "services/ports/thread_lender.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -90,6 +92,10 @@ public:
   /// submit.
   result<void> read(store_read_job job) override;
 
+  /// From now on completions are called on a thread that is lent to what follows from them, unless something
+  /// waits to be committed by then. Null: no longer. It must live until the thread has ended.
+  void lend_to(thread_lender* lender) noexcept { lender_.store(lender, std::memory_order_release); }
+
   group_commit_counters counters() const;
 
   /// Takes nothing new, finishes everything queued, ends the thread and closes the store. Idempotent; returns
@@ -118,6 +124,8 @@ private:
   std::vector<entry> next_group();
   void perform_read(entry item);
   void commit_group(std::vector<entry> group);
+  /// Calls `news`, which completes entries; on a thread that is lent, unless more waits to be committed.
+  void tell(const std::function<void()>& news);
   /// One transaction, with the counters kept.
   result<std::vector<store_answer>> commit(const std::vector<store_operation>& operations);
   /// Takes the entry off the bounds, then tells its owner.
@@ -125,6 +133,7 @@ private:
   void release(const entry& item);
 
   const group_commit_limits limits_;
+  std::atomic<thread_lender*> lender_{nullptr};
   /// Used by the writer thread only, once it runs.
   std::unique_ptr<queue_store> store_;
   std::chrono::steady_clock::time_point last_commit_{};

@@ -202,3 +202,33 @@ TEST_CASE("group commit: the thread has a name") {
   REQUIRE(looked.wait());
   REQUIRE(std::string(name) == "tr-store");
 }
+
+TEST_CASE("group commit: its thread is lent to what follows, unless more waits to be committed") {
+  struct counting_lender final : thread_lender {
+    void lend(const std::function<void()>& tell) override {
+      ++lent;
+      tell();
+    }
+    std::atomic<int> lent{0};
+  } lender;
+  group_commit_limits limits;
+  limits.transaction_operations_max = 1;
+  memory_backend backend;
+  auto commits = start(backend.open(), limits);
+  outcomes fates;
+  REQUIRE(commits->submit({lease_task{"x", 1, 1}}, fates.expect("before")));
+  fates.wait_for(1);
+  REQUIRE(lender.lent == 0);
+  commits->lend_to(&lender);
+  {
+    held_writer held(*commits);
+    for (const char* name : {"first", "second", "third"})
+      REQUIRE(commits->submit({lease_task{"x", 1, 1}}, fates.expect(name)));
+  }
+  REQUIRE(fates.wait_for(4) == lines{"before ok 1", "first ok 1", "second ok 1", "third ok 1"});
+  REQUIRE(lender.lent == 1);
+  commits->lend_to(nullptr);
+  REQUIRE(commits->submit({lease_task{"x", 1, 1}}, fates.expect("after")));
+  fates.wait_for(5);
+  REQUIRE(lender.lent == 1);
+}
