@@ -99,10 +99,15 @@ void queue_core::take_over(task value, const known_attempt* known, bool never_ha
     take_end_unstarted(entry, outcome_kind::cancelled, now);
     return;
   }
-  if (cancel_all_)
+  // Until now the queue took it for waiting, and so did everybody: what waits is nobody's to cancel.
+  const bool returns =
+      known == nullptr && cancel_all_ && leasing_stopped_ && !closing_ && may_return(entry.value);
+  if (cancel_all_ && !returns)
     want_cancelled(entry);
   if (known == nullptr) {
     entry.handed = false; // until a worker is free for it
+    entry.ahead = returns;
+    ahead_ += returns ? 1 : 0;
     unplaced_.push_back({entry.value.id, entry.value.attempt});
     return;
   }

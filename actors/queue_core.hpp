@@ -312,6 +312,8 @@ private:
   bool may_lease() const noexcept;
   bool has_place() const noexcept;
   bool may_lease_ahead(const task& value) const;
+  /// Whether a lease of it can be taken back, as if it had never been, as long as its attempt has not begun.
+  bool may_return(const task& value) const;
   wall_time_ms return_at() const noexcept;
   void return_leases(wall_time_ms now);
   void take_place() noexcept;

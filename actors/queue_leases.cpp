@@ -237,8 +237,12 @@ void queue_core::leave_place(running_task& entry) noexcept {
 }
 
 bool queue_core::may_lease_ahead(const task& value) const {
-  if (value.attempt != 0 || value.expires_at_ms != 0 || !value.concurrency_key.empty() ||
-      value.distinct_while_pending)
+  return value.attempt == 0 && may_return(value);
+}
+
+bool queue_core::may_return(const task& value) const {
+  if (value.attempts_before != 0 || value.attempt > 1 || value.expires_at_ms != 0 ||
+      !value.concurrency_key.empty() || value.distinct_while_pending)
     return false;
   const auto own = value.options ? value.options->delivery : std::nullopt;
   return (own ? *own : defaults_->delivery.value_or(delivery_kind::at_least_once)) ==

@@ -235,3 +235,25 @@ TEST_CASE("with a common limit nothing starts without a slot, and every slot goe
   CHECK(after->returned == 1);
   CHECK(after->wanted == 1);
 }
+
+TEST_CASE("what was leased unheard when everything that runs is cancelled goes back into line") {
+  queue_bench bench({}, 0);
+  bench.push("a");
+  bench.run();
+  bench.take(bench.core->credit(1, bench.now));
+  bench.commit_one(commit::fails_yet_happens);
+  bench.take(bench.core->stop_leasing(bench.now));
+  bench.take(bench.core->cancel_running(bench.now));
+  for (int i = 0; i < 2; ++i) {
+    bench.now += 30'000;
+    bench.take(bench.core->tick(bench.now));
+    bench.check();
+    bench.run();
+  }
+  CHECK(bench.repairs.size() == 1);
+  CHECK(bench.runs.empty());
+  CHECK(bench.stored("a").state == task_state::pending);
+  CHECK(bench.stored("a").attempt == 0);
+  CHECK(bench.core->counts().pending == 1);
+  CHECK(bench.core->counts().running == 0);
+}

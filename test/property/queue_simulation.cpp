@@ -367,6 +367,13 @@ void queue_simulation::jump_clock() {
   });
 }
 
+bool queue_simulation::is_returnable(const channel& of, const task& value) {
+  const auto options = merge(value.options ? *value.options : task_options{}, of.record.defaults);
+  return value.attempt == 1 && value.attempts_before == 0 && value.expires_at_ms == 0 &&
+         value.concurrency_key.empty() && !value.distinct_while_pending &&
+         options.delivery.value_or(delivery_kind::at_least_once) == delivery_kind::at_least_once;
+}
+
 void queue_simulation::change_something(channel& of) {
   switch (random(8)) {
   case 0:
@@ -397,10 +404,13 @@ void queue_simulation::change_something(channel& of) {
       of.leasing_stopped = true;
       apply(of, of.core->stop_leasing(now_));
       if (one_in(2)) {
-        // What waits, leased ahead or not, is nobody's to cancel.
+        // What waits, leased ahead or not, is nobody's to cancel; nor is what has been leased unheard, if its
+        // lease can be taken back.
         std::set<std::string> waiting;
         for (const auto& one : of.core->waiting_tasks(of.ids.size()))
-          waiting.insert(one.id);
+          if (const auto stored = *store_.find_task(one.id);
+              !stored || stored->state != task_state::running || is_returnable(of, *stored))
+            waiting.insert(one.id);
         for (const auto& id : of.ids)
           if (waiting.count(id) == 0)
             tasks_[id].cancel_asked = true;

@@ -171,6 +171,8 @@ private:
   void change_workers(channel& of);
   void check(channel& of);
   void jump_clock();
+  /// Whether a lease of the task could be taken back before it begins.
+  static bool is_returnable(const channel& of, const task& value);
   void change_something(channel& of);
   void step();
   void finish();
@@ -208,7 +210,11 @@ private:
   void drain_all();
 
   // Promises (simulated_promises.cpp).
-  void check_order(const channel& of, const store_submission& submission);
+  /// The ids of what stands in line in the store, of the first of it.
+  std::set<std::string> ids_in_line(const channel& of);
+  /// `seen`: what stood in line when the submission was made; what came into line since then, as a key became
+  /// free, nobody can have known.
+  void check_order(const channel& of, const store_submission& submission, const std::set<std::string>& seen);
   void check_order_to_run(const channel& of, const attempt_order& order);
   void check_start(channel& of, const attempt_order& order);
   void check_safety(const channel& of);

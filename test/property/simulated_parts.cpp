@@ -71,26 +71,28 @@ void queue_simulation::submit(channel& of, store_submission submission) {
     demand(!leases || (!of.record.paused && !of.closed && !of.leasing_stopped),
            "nothing is leased while the channel is paused, draining or being removed");
   }
-  store_jobs_.push_back([this, &of, epoch = of.epoch, submission = std::move(submission)] {
-    result<std::vector<store_answer>> answers = error{error_code::unavailable, "simulated"};
-    if (!chance(faults_.commit_fails)) {
-      if (in_step_)
-        check_order(of, submission);
-      answers = store_.apply(submission.operations);
-      if (!answers)
-        demand(false, "every operation is well-formed", answers.failure().message);
-      note_leases(submission.operations, *answers);
-      if (chance(faults_.commit_fails_yet_happens))
-        answers = error{error_code::unavailable, "simulated, although it happened"};
-    }
-    if (epoch == of.epoch)
-      answer_later(of, [this, &of, token = submission.token, answers = std::move(answers)]() mutable {
-        for (const auto& answer : answers ? *answers : std::vector<store_answer>{})
-          if (const auto* const inserted = std::get_if<insert_answer>(&answer))
-            tally_.held += inserted->held ? 1 : 0;
-        apply(of, of.core->committed(token, std::move(answers), now_));
+  auto seen = in_step_ ? ids_in_line(of) : std::set<std::string>();
+  store_jobs_.push_back(
+      [this, &of, epoch = of.epoch, submission = std::move(submission), seen = std::move(seen)] {
+        result<std::vector<store_answer>> answers = error{error_code::unavailable, "simulated"};
+        if (!chance(faults_.commit_fails)) {
+          if (in_step_)
+            check_order(of, submission, seen);
+          answers = store_.apply(submission.operations);
+          if (!answers)
+            demand(false, "every operation is well-formed", answers.failure().message);
+          note_leases(submission.operations, *answers);
+          if (chance(faults_.commit_fails_yet_happens))
+            answers = error{error_code::unavailable, "simulated, although it happened"};
+        }
+        if (epoch == of.epoch)
+          answer_later(of, [this, &of, token = submission.token, answers = std::move(answers)]() mutable {
+            for (const auto& answer : answers ? *answers : std::vector<store_answer>{})
+              if (const auto* const inserted = std::get_if<insert_answer>(&answer))
+                tally_.held += inserted->held ? 1 : 0;
+            apply(of, of.core->committed(token, std::move(answers), now_));
+          });
       });
-  });
 }
 
 void queue_simulation::note_leases(const std::vector<store_operation>& operations,

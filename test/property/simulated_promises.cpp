@@ -7,7 +7,17 @@
 
 namespace task_runner::test {
 
-void queue_simulation::check_order(const channel& of, const store_submission& submission) {
+std::set<std::string> queue_simulation::ids_in_line(const channel& of) {
+  std::set<std::string> ids;
+  const auto waiting = store_.load_pending(of.record.name, order_front, {64, 1U << 30U});
+  demand(static_cast<bool>(waiting), "the store reads");
+  for (const auto& value : *waiting)
+    ids.insert(value.id);
+  return ids;
+}
+
+void queue_simulation::check_order(const channel& of, const store_submission& submission,
+                                   const std::set<std::string>& seen) {
   auto waiting = store_.load_pending(of.record.name, order_front, {64, 1U << 30U});
   demand(static_cast<bool>(waiting), "the store reads");
   const auto leases = std::any_of(
@@ -15,7 +25,8 @@ void queue_simulation::check_order(const channel& of, const store_submission& su
       [](const store_operation& operation) { return std::holds_alternative<lease_task>(operation); });
   std::deque<const task*> line;
   for (const auto& value : *waiting)
-    if (value.expires_at_ms == 0 || value.attempt > 0 || value.expires_at_ms > now_)
+    if (seen.count(value.id) > 0 &&
+        (value.expires_at_ms == 0 || value.attempt > 0 || value.expires_at_ms > now_))
       line.push_back(&value);
   for (const auto& operation : submission.operations) {
     // What is put back may come before what waits: nothing is leased beside it.
