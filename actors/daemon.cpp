@@ -3,6 +3,7 @@
 #include "actors/clock_keeper.hpp"
 #include "actors/daemon_process.hpp"
 #include "actors/gateway/batch.hpp"
+#include "actors/gateway/following.hpp"
 #include "actors/intake.hpp"
 #include "actors/router.hpp"
 #include "actors/scheduler.hpp"
@@ -28,9 +29,9 @@ namespace {
 /// Threads that serve HTTP.
 constexpr uint32_t http_threads = 2;
 /// All threads of the daemon but its first one: the store's, the launcher client's, the listener's and those
-/// of HTTP, the actors', CAF's clock and printer, the Redis intake's, those of retention, output and clock,
-/// and two to spare.
-constexpr unsigned threads_needed = 3 + http_threads + actor_threads + 2 + 1 + 3 + 2;
+/// of HTTP, the actors', CAF's clock and printer, the Redis intake's, those of retention, output, its
+/// followers, events and clock, and two to spare.
+constexpr unsigned threads_needed = 3 + http_threads + actor_threads + 2 + 1 + 5 + 2;
 /// Open files without which the daemon could not serve: some 40 of its own, and room for connections.
 constexpr uint64_t descriptors_needed = 96;
 /// How long a source waits for a batch to be decided before it submits it again.
@@ -125,7 +126,8 @@ result<void> daemon_process::start_services() {
   for (const auto step :
        {&daemon_process::open_state, &daemon_process::open_store, &daemon_process::load_channels,
         &daemon_process::compare_clock, &daemon_process::start_http, &daemon_process::start_launcher,
-        &daemon_process::start_retention, &daemon_process::start_output_reading})
+        &daemon_process::start_retention, &daemon_process::start_output_reading,
+        &daemon_process::start_following})
     if (auto done = (this->*step)(); !done)
       return done;
   start_actors();
@@ -283,6 +285,7 @@ result<void> daemon_process::start_http() {
   http_ = std::make_unique<http_server>(std::move(options));
   gateway_->probes = &probes_;
   gateway_->describe_daemon = [this] { return render_daemon(make_report()); };
+  gateway_->describe_metrics = [this] { return describe_metrics(); };
   gateway_->describe_readiness = [this] { return describe_readiness(); };
   gateway_->request_stop = [this](bool now) { request_stop(now); };
   for (auto& route : make_routes(gateway_))
@@ -300,6 +303,25 @@ result<void> daemon_process::start_output_reading() {
     return started;
   stops_.push("output reading", [this] { output_reading_->stop(); });
   gateway_->outputs = output_reading_.get();
+  return {};
+}
+
+result<void> daemon_process::start_following() {
+  output_stretches_ = std::make_unique<output_stretches>(values_.state_dir, values_.output_head);
+  output_followers_ = std::make_unique<output_followers>(
+      *output_stretches_, [this](const std::string& task_id) { look_up_followed(gateway_, task_id); });
+  if (auto started = output_followers_->start(); !started)
+    return started;
+  stops_.push("followers of output", [this] { output_followers_->stop(); });
+  gateway_->followers = output_followers_.get();
+  // The moment of its start tells this daemon from those before.
+  event_hub_ = std::make_unique<event_hub>(std::to_string(started_at_ms_), metrics_);
+  if (auto started = event_hub_->start(); !started)
+    return started;
+  stops_.push("events", [this] { event_hub_->stop(); });
+  gateway_->events = event_hub_.get();
+  task_news_ =
+      std::make_unique<task_news>(std::vector<task_observer*>{output_followers_.get(), event_hub_.get()});
   return {};
 }
 
@@ -326,6 +348,8 @@ void daemon_process::start_actors() {
   allow_lending(*actors_,
                 [load = processor_load()]() mutable { return load.is_busy(processor_load::clock::now()); });
   lender_.attach(*actors_);
+  for (const auto* service : {"clock", "daemon", "http", "launcher", "store"})
+    probes_.add_service(service);
   router_dependencies router_parts;
   router_parts.channel_default = values_.channel_default;
   router_parts.concurrent = values_.concurrent;
@@ -347,17 +371,17 @@ void daemon_process::start_actors() {
   router_parts.probes = &probes_;
   router_parts.clock = &clock_;
   router_parts.history = retention_.get();
+  router_parts.observer = task_news_.get();
   router_parts.facts = facts_;
+  router_parts.metrics = metrics_;
   router_parts.capacity = [this] { return uint64_t{launcher_->health().running_max}; };
-  router_parts.probe = probes_.add("router", "router", router_message_kinds());
+  router_parts.probe = probes_.add(router_shape());
   gateway_->router = actors_->spawn(router, std::move(router_parts));
-  gateway_->intake =
-      actors_->spawn(intake, intake_dependencies{values_.channel_default, gateway_->router, &clock_,
-                                                 probes_.add("intake", "intake", intake_message_kinds())});
-  gateway_->via = actors_->spawn(asker, probes_.add("gateway", "gateway", asker_message_kinds()));
+  gateway_->intake = actors_->spawn(intake, intake_dependencies{values_.channel_default, gateway_->router,
+                                                                &clock_, probes_.add(intake_shape())});
+  gateway_->via = actors_->spawn(asker, probes_.add(asker_shape()));
   gateway_->batch =
-      actors_->spawn(batch, batch_dependencies{gateway_->intake, gateway_->via,
-                                               probes_.add("batch", "batch", batch_message_kinds()),
+      actors_->spawn(batch, batch_dependencies{gateway_->intake, gateway_->via, probes_.add(batch_shape()),
                                                values_.channel_default});
   supervisor_dependencies watched;
   watched.intake = gateway_->intake;
@@ -371,11 +395,12 @@ void daemon_process::start_actors() {
     failed_ = true;
     signals_->wake();
   };
-  watched.probe = probes_.add("supervisor", "supervisor", supervisor_message_kinds());
+  watched.probe = probes_.add(supervisor_shape());
   supervisor_ = actors_->spawn(supervisor, std::move(watched));
   gateway_->open.store(true, std::memory_order_release);
   gateway_->started.store(true, std::memory_order_release);
-  // HTTP goes before the actors that its handlers ask, though it was started earlier to hold the address.
+  // They go before the actors that they ask, though they were started earlier: HTTP to hold the address.
+  stops_.push("followers of output", [this] { output_followers_->stop(); });
   stops_.push("http", [this] { http_->stop(); });
 }
 
@@ -404,6 +429,7 @@ void daemon_process::stop_actors() {
 result<void> daemon_process::start_source() {
   if (!values_.redis_intake)
     return {};
+  probes_.add_service("redis");
   journal_ = std::make_unique<store_intake_journal>(*store_);
   sink_ = std::make_unique<actor_push_sink>(gateway_->via, gateway_->intake, source_timeout);
   redis_source_options options;

@@ -98,7 +98,8 @@ void daemon_process::reload() {
         },
         [](const error& why) {
           log_event(log_level::error, "reload failed", {{"error", why.message}});
-        });
+        },
+        ask_origin::daemon);
   }
   if (auto told = notifier_.ready("running"); !told)
     log_event(log_level::warning, "the service manager was not told", {{"error", told.failure().message}});
@@ -128,6 +129,10 @@ daemon_report daemon_process::make_report() const {
   report.http_requests = http.requests;
   report.http_refused = http.requests_refused;
   return report;
+}
+
+std::string daemon_process::describe_metrics() const {
+  return render_metrics({make_report(), metrics_->list(), &probes_, clock_.now_ms()});
 }
 
 readiness daemon_process::describe_readiness() const {

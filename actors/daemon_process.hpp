@@ -4,6 +4,7 @@
 
 #include "actors/channel_facts.hpp"
 #include "actors/daemon.hpp"
+#include "actors/daemon_metrics.hpp"
 #include "actors/daemon_report.hpp"
 #include "actors/gateway/routes.hpp"
 #include "actors/lent_thread.hpp"
@@ -15,6 +16,7 @@
 #include "services/launcher/launcher_client.hpp"
 #include "services/launcher/output_archive.hpp"
 #include "services/launcher/output_reading.hpp"
+#include "services/launcher/output_stretches.hpp"
 #include "services/os/clock_watch.hpp"
 #include "services/os/descriptor_limit.hpp"
 #include "services/os/kept_clock.hpp"
@@ -25,6 +27,9 @@
 #include "services/store/group_commit.hpp"
 #include "services/store/retention.hpp"
 #include "services/store/store_intake_journal.hpp"
+#include "services/streaming/event_hub.hpp"
+#include "services/streaming/output_followers.hpp"
+#include "services/streaming/task_news.hpp"
 
 #include <caf/all.hpp>
 
@@ -62,6 +67,7 @@ private:
   result<void> start_http();
   result<void> start_retention();
   result<void> start_output_reading();
+  result<void> start_following();
   void start_actors();
   void stop_actors();
   result<void> watch_clock();
@@ -76,6 +82,7 @@ private:
   void stop_now_when_asked();
   daemon_report make_report() const;
   readiness describe_readiness() const;
+  std::string describe_metrics() const;
 
   const loaded_settings& loaded_;
   const settings& values_;
@@ -105,7 +112,12 @@ private:
   std::unique_ptr<output_directory> outputs_;
   std::unique_ptr<retention> retention_;
   std::unique_ptr<output_reading> output_reading_;
+  std::unique_ptr<output_stretches> output_stretches_;
+  std::unique_ptr<output_followers> output_followers_;
+  std::unique_ptr<event_hub> event_hub_;
+  std::unique_ptr<task_news> task_news_;
   const std::shared_ptr<channel_facts> facts_ = std::make_shared<channel_facts>();
+  const std::shared_ptr<channel_metrics_registry> metrics_ = std::make_shared<channel_metrics_registry>();
   caf::actor_system_config actor_config_;
   std::unique_ptr<caf::actor_system> actors_;
   supervisor_actor supervisor_;

@@ -13,7 +13,7 @@ namespace task_runner {
 
 namespace {
 
-using executor_pointer = executor_actor::stateful_pointer<executor_state>;
+using executor_pointer = probed_pointer<executor_actor, executor_state>;
 
 /// Pause before the launcher's client is asked again for room.
 constexpr std::chrono::milliseconds again_pause{200};
@@ -33,9 +33,17 @@ attempt_start start_of(attempt_order& order, const std::string& channel) {
   return start;
 }
 
+template <class Message>
+void tell_queue(executor_pointer self, Message message) {
+  const auto& d = self->state.dependencies;
+  d.probe->count(executor_edge::to_queue);
+  self->send(d.queue, std::move(message));
+}
+
 /// Tells of outcomes, and hands over what waits, in order, as far as there is room.
 void hand_over(executor_pointer self, const std::vector<attempt_key>& settled) {
   auto& state = self->state;
+  state.dependencies.probe->count(executor_edge::to_launcher);
   const auto handed = state.dependencies.runner->hand_over(settled, state.waiting);
   if (handed || std::exchange(state.trying_again, true))
     return;
@@ -52,6 +60,7 @@ void stop(executor_pointer self, const stop_attempt& request) {
   const auto found = std::find_if(state.waiting.begin(), state.waiting.end(),
                                   [&](const attempt_start& start) { return start.key == request.key; });
   if (found == state.waiting.end()) {
+    d.probe->count(executor_edge::to_launcher);
     // What is not found has ended, and says so itself; the queue repeats what was refused for want of room.
     if (auto stopped = d.runner->stop(request.key, request.grace_ms);
         !stopped && stopped.failure().code != error_code::not_found)
@@ -68,7 +77,7 @@ void stop(executor_pointer self, const stop_attempt& request) {
   end.ended_at_ms = d.clock->now_ms();
   attempts_progressed progress;
   progress.events.emplace_back(std::move(end));
-  self->send(d.queue, std::move(progress));
+  tell_queue(self, std::move(progress));
 }
 
 known_attempts_reply known(const executor_state& state) {
@@ -88,20 +97,40 @@ known_attempts_reply known(const executor_state& state) {
 
 } // namespace
 
+void executor_state::measure(actor_probe& probe, size_t asked) const {
+  probe.set_in_flight(asked + waiting.size());
+  probe.set_credits({workers});
+}
+
 std::vector<std::string_view> executor_message_kinds() {
   return {"work", "again", "stop", "signal", "progress", "workers", "known"};
+}
+
+const probe_shape& executor_shape() {
+  static const probe_shape shape = [] {
+    probe_shape made("executor", executor_message_kinds());
+    made.edges = {{"router", "executor:*"},
+                  {"executor:*", "queue:*"},
+                  {"executor:*", "launcher"},
+                  {"launcher", "executor:*"}};
+    made.credits = {"workers"};
+    made.watched_by = "router";
+    return made;
+  }();
+  return shape;
 }
 
 executor_actor::behavior_type executor(executor_pointer self, executor_dependencies dependencies) {
   auto& state = self->state;
   state.dependencies = std::move(dependencies);
   state.workers = state.dependencies.workers;
-  self->send(state.dependencies.queue, grant_credit{state.workers});
+  self->watch(*state.dependencies.probe);
+  tell_queue(self, grant_credit{state.workers});
   // Without a queue there is nothing to run; the router starts both again.
   self->monitor(state.dependencies.queue);
   self->set_down_handler([self](const caf::down_msg& message) { self->quit(message.reason); });
   const auto note = [self](executor_message kind) {
-    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
+    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind));
   };
   return {
       [=](attempt_work& message) {
@@ -123,19 +152,20 @@ executor_actor::behavior_type executor(executor_pointer self, executor_dependenc
       [=](const signal_attempt& message) {
         const auto guard = note(executor_message::signal);
         action_reply reply;
+        self->state.dependencies.probe->count(executor_edge::to_launcher);
         if (auto sent = self->state.dependencies.runner->signal(message.key, message.number); !sent)
           reply.failure = sent.failure();
         return reply;
       },
       [=](attempts_progressed& message) {
         const auto guard = note(executor_message::progress);
-        self->send(self->state.dependencies.queue, std::move(message));
+        self->state.dependencies.probe->count(executor_edge::from_launcher);
+        tell_queue(self, std::move(message));
       },
       [=](const set_workers& message) {
         const auto guard = note(executor_message::workers);
         auto& workers = self->state.workers;
-        self->send(self->state.dependencies.queue,
-                   grant_credit{static_cast<int64_t>(message.count) - static_cast<int64_t>(workers)});
+        tell_queue(self, grant_credit{static_cast<int64_t>(message.count) - static_cast<int64_t>(workers)});
         workers = message.count;
       },
       [=](const get_known_attempts&) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
-#include "actors/probe.hpp"
+#include "actors/probed_actor.hpp"
 #include "services/ports/clock.hpp"
 
 #include <deque>
@@ -24,6 +24,9 @@ struct executor_dependencies {
 
 struct executor_state {
   static inline const char* name = "executor";
+
+  void measure(actor_probe& probe, size_t asked) const;
+
   executor_dependencies dependencies;
   uint32_t workers = 0;
   /// Attempts that the launcher's client had no room for; never more than were leased.
@@ -35,7 +38,11 @@ struct executor_state {
 enum class executor_message : size_t { work, again, stop, signal, progress, workers, known };
 std::vector<std::string_view> executor_message_kinds();
 
-executor_actor::behavior_type executor(executor_actor::stateful_pointer<executor_state> self,
+/// What an executor's probe counts.
+enum class executor_edge : size_t { from_router, to_queue, to_launcher, from_launcher };
+const probe_shape& executor_shape();
+
+executor_actor::behavior_type executor(probed_pointer<executor_actor, executor_state> self,
                                        executor_dependencies dependencies);
 
 } // namespace task_runner

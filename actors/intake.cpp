@@ -12,7 +12,7 @@ namespace task_runner {
 
 namespace {
 
-using intake_pointer = intake_actor::stateful_pointer<intake_state>;
+using intake_pointer = probed_pointer<intake_actor, intake_state>;
 
 /// A batch that goes to several channels, until all of them have answered.
 struct scattered_batch {
@@ -80,6 +80,7 @@ void scatter(intake_pointer self, const std::shared_ptr<scattered_batch>& whole,
       if (--whole->parts_open == 0)
         whole->promise.deliver(std::move(whole->gathered));
     };
+    self->state.dependencies.probe->count(intake_edge::to_router);
     self->request(self->state.dependencies.router, intake_part_timeout, std::move(part.batch))
         .then(
             [=, places = part.places](push_replies& answer) {
@@ -148,8 +149,10 @@ caf::result<push_replies> take(intake_pointer self, push_batch& batch) {
     part->places.push_back(i);
     complete(std::move(item), part->batch.channel, now, part->batch.items.emplace_back());
   }
-  if (parts.size() == 1 && refusals.empty()) // the common case: the queue answers the requester itself
+  if (parts.size() == 1 && refusals.empty()) { // the common case: the queue answers the requester itself
+    d.probe->count(intake_edge::to_router);
     return self->delegate(d.router, std::move(parts.begin()->second.batch));
+  }
   auto whole = std::make_shared<scattered_batch>();
   whole->promise = self->make_response_promise<push_replies>();
   whole->gathered = begin_replies(batch.items.size(), std::move(refusals), parts);
@@ -164,10 +167,21 @@ std::vector<std::string_view> intake_message_kinds() {
   return {"push", "drain"};
 }
 
+const probe_shape& intake_shape() {
+  static const probe_shape shape = [] {
+    probe_shape made("intake", intake_message_kinds());
+    made.edges = {{"intake", "router"}};
+    made.watched_by = "supervisor";
+    return made;
+  }();
+  return shape;
+}
+
 intake_actor::behavior_type intake(intake_pointer self, intake_dependencies dependencies) {
   self->state.dependencies = std::move(dependencies);
+  self->watch(*self->state.dependencies.probe);
   const auto note = [self](intake_message kind) {
-    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
+    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind));
   };
   return {
       [=](push_batch& batch) -> caf::result<push_replies> {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
-#include "actors/probe.hpp"
+#include "actors/probed_actor.hpp"
 #include "services/ports/clock.hpp"
 
 #include <chrono>
@@ -32,7 +32,11 @@ struct intake_state {
 enum class intake_message : size_t { push, drain };
 std::vector<std::string_view> intake_message_kinds();
 
-intake_actor::behavior_type intake(intake_actor::stateful_pointer<intake_state> self,
+/// What an intake's probe counts.
+enum class intake_edge : size_t { to_router };
+const probe_shape& intake_shape();
+
+intake_actor::behavior_type intake(probed_pointer<intake_actor, intake_state> self,
                                    intake_dependencies dependencies);
 
 } // namespace task_runner

@@ -43,6 +43,8 @@ using queue_actor = caf::typed_actor<
     caf::replies_to<admitted_batch>::with<push_replies>,
     // Counts and the first tasks.
     caf::replies_to<get_channel_status>::with<channel_status>,
+    // Why a task of this channel does not run now.
+    caf::replies_to<explain_waiting>::with<explanation_reply>,
     // The executor of this channel; recovery begins.
     caf::reacts_to<attach_executor>,
     // One verb on one task of this channel.
@@ -120,6 +122,8 @@ using router_actor = caf::typed_actor<
     caf::replies_to<get_status>::with<status_reply>,
     // One task by id.
     caf::replies_to<get_task>::with<task_reply>,
+    // Why one task does not run now; the queue of its channel is asked.
+    caf::replies_to<explain_task>::with<explanation_reply>,
     // The store looked up a task.
     caf::reacts_to<task_read>,
     // Tasks by filter.

@@ -1,6 +1,8 @@
-// The entry of the one binary: daemon, launcher, or a word about itself.
+// The entry of the one binary: daemon, launcher, client, or a word about itself.
 #include "actors/daemon.hpp"
+#include "config/client_settings.hpp"
 #include "config/load.hpp"
+#include "services/cli/client.hpp"
 #include "services/launcher/launcher.hpp"
 #include "services/os/secret_args.hpp"
 #include "services/os/service_notifier.hpp"
@@ -13,6 +15,7 @@
 #include <string>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 extern char** environ;
 
@@ -29,9 +32,51 @@ void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
+/// The settings of a daemon that would be started here, as far as a client's doctor looks at them.
+result<cli::local_settings> load_local_settings(load_input input, const std::string& config_file) {
+  // The client's own flags are none of the daemon's.
+  input.arguments.clear();
+  if (!config_file.empty())
+    input.arguments = {"-config", config_file};
+  auto loaded = load_settings(input);
+  if (!loaded)
+    return loaded.failure();
+  auto& values = loaded->values;
+  cli::local_settings local;
+  local.config_file = std::move(loaded->config_file);
+  local.warnings = std::move(loaded->warnings);
+  local.state_dir = std::move(values.state_dir);
+  local.redis_intake = values.redis_intake;
+  local.redis = {std::move(values.redis_host), values.redis_port, std::move(values.redis_password),
+                 values.redis_db};
+  local.intake_keys = std::move(values.intake_keys);
+  return local;
+}
+
+int run_as_client(int argc, char** argv) {
+  const auto input = capture_input(argc, argv, environ);
+  cli::client_surroundings around;
+  around.environment = input.environment;
+  around.find_daemon = [&input](const std::string& address,
+                                const std::string& config_file) -> result<cli::daemon_place> {
+    auto found = find_daemon_address({address, config_file, input.environment});
+    if (!found)
+      return found.failure();
+    return cli::daemon_place{std::move(found->host), found->port, std::move(found->said_by)};
+  };
+  around.load_settings = [&input](const std::string& config_file) {
+    return load_local_settings(input, config_file);
+  };
+  return cli::run_client(input.arguments, around);
+}
+
 int start(int argc, char** argv) {
   if (const auto launcher_code = run_launcher_command(argc, argv))
     return *launcher_code;
+  if (argc > 1 && cli::is_verb(argv[1]))
+    return run_as_client(argc, argv);
+  if (argc > 1 && argv[1][0] != '-')
+    return refuse(cli::unknown_verb_message(argv[1]));
   const auto input = capture_input(argc, argv, environ);
   scrub_secrets(argc, argv);
   const auto loaded = load_settings(input);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/queue_values.hpp"
+#include "actors/wait_reason.hpp"
 #include "services/domain/channel.hpp"
 #include "services/domain/push.hpp"
 #include "services/ports/process_runner.hpp"
@@ -260,6 +261,22 @@ struct task_read {
   std::vector<attempt_record> attempts;
 };
 
+/// Why one task does not run now, whatever its state.
+struct explain_task {
+  std::string id;
+};
+/// What the router passes to the queue of the task's channel: the task as the store has it, not ended.
+struct explain_waiting {
+  task value;
+  wait_surroundings around;
+};
+/// The task as the store had it, and why it does not run; or why that cannot be told.
+struct explanation_reply {
+  task value;
+  explanation why;
+  std::optional<error> failure;
+};
+
 /// Tasks by filter, newest first.
 struct list_tasks {
   task_filter filter;
@@ -366,6 +383,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::status_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::get_task)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::task_reply)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::task_read)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::explain_task)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::explain_waiting)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::explanation_reply)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::router_committed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::drain)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::queue_quiet)

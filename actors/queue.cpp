@@ -22,8 +22,8 @@ constexpr uint32_t recovery_failures_waited = 5;
 void read_channel(queue_pointer self, bool is_check) {
   auto& state = self->state;
   const queue_actor me{self};
-  auto taken = state.dependencies.writer->read(
-      [me, is_check, channel = state.dependencies.record.name](queue_store& store) {
+  auto taken =
+      ask_store(self).read([me, is_check, channel = state.dependencies.record.name](queue_store& store) {
         caf::anon_send(me, recovery_read{is_check, store.recover_channel(channel)});
       });
   if (!taken)
@@ -41,7 +41,7 @@ void finish_check(queue_pointer self, const recovery_read& message) {
     return;
   }
   state.core->store_checked(*message.found);
-  self->request(state.executor, known_timeout, get_known_attempts{})
+  ask_executor(self, get_known_attempts{})
       .then(
           [=](const known_attempts_reply& reply) {
             auto& current = self->state;
@@ -58,7 +58,7 @@ void postpone_recovery(queue_pointer self, const error& why) {
     log_event(log_level::error, "the queue cannot read its channel from the store; it tries again",
               {{"channel", state.dependencies.record.name}, {"error", why.message}});
   if (++state.recovery_failures == recovery_failures_waited && state.dependencies.slots_limited)
-    self->send(state.dependencies.router, slots_reported{state.dependencies.record.name, {}});
+    tell_router(self, slots_reported{state.dependencies.record.name, {}});
   state.recovery_failure =
       error{error_code::unavailable,
             "channel " + state.dependencies.record.name + " cannot be read from the store: " + why.message};
@@ -72,7 +72,7 @@ void finish_recovery(queue_pointer self, const recovery_read& message) {
     postpone_recovery(self, message.found.failure());
     return;
   }
-  self->request(self->state.executor, known_timeout, get_known_attempts{})
+  ask_executor(self, get_known_attempts{})
       .then(
           [=, found = *message.found](const known_attempts_reply& reply) {
             auto& state = self->state;
@@ -107,21 +107,52 @@ queue_state::~queue_state() {
     promise.deliver(gone);
 }
 
+void queue_state::measure(actor_probe& probe, size_t asked) const {
+  probe.set_in_flight(asked + open_batches.size() + open_actions.size() + open_statuses.size() +
+                      early_statuses.size() + open_closings.size() + open_idles.size());
+  const auto free = core->free_workers();
+  const auto occupied = static_cast<int64_t>(core->occupied_workers());
+  probe.set_credits({free + occupied, occupied, free});
+  probe.set_facts({static_cast<int64_t>(core->window_size()), static_cast<int64_t>(core->open_submissions()),
+                   static_cast<int64_t>(core->leased_ahead())});
+}
+
 std::vector<std::string_view> queue_message_kinds() {
   return {"push",    "action",    "close",  "idle",        "status", "attach", "recovered",
           "check",   "committed", "window", "status_read", "credit", "slots",  "progress",
-          "wake_up", "patience",  "clock",  "configure",   "drain"};
+          "wake_up", "patience",  "clock",  "configure",   "drain",  "explain"};
+}
+
+const probe_shape& queue_shape() {
+  static const probe_shape shape = [] {
+    probe_shape made("queue", queue_message_kinds());
+    made.edges = {{"router", "queue:*"},
+                  {"queue:*", "router"},
+                  {"queue:*", "executor:*"},
+                  {"queue:*", "store"},
+                  {"store", "queue:*"}};
+    made.credits = {"workers", "occupied", "free"};
+    made.facts = {"window", "submissions", "leased_ahead"};
+    made.watched_by = "router";
+    return made;
+  }();
+  return shape;
 }
 
 queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependencies) {
   auto& state = self->state;
   state.dependencies = std::move(dependencies);
   state.core.emplace(state.dependencies.record, state.dependencies.limits);
+  self->watch(*state.dependencies.probe);
   // Without a router nobody would ever end this actor.
   self->monitor(state.dependencies.router);
   self->set_down_handler([self](const caf::down_msg& message) { self->quit(message.reason); });
   const auto note = [self](queue_message kind) {
-    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
+    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind));
+  };
+  const auto note_of_store = [self, note](queue_message kind) {
+    self->state.dependencies.probe->count(queue_edge::from_store);
+    return note(kind);
   };
   const auto now = [self] { return self->state.dependencies.clock->now_ms(); };
   return {
@@ -141,6 +172,10 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
         auto promise = self->make_response_promise<channel_status>();
         report_status(self, promise, request.limit);
         return promise;
+      },
+      [=](explain_waiting& request) -> caf::result<explanation_reply> {
+        const auto guard = note(queue_message::explain);
+        return explain(self->state, std::move(request));
       },
       [=](const attach_executor& message) {
         const auto guard = note(queue_message::attach);
@@ -169,7 +204,7 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
         return promise;
       },
       [=](const recovery_read& message) {
-        const auto guard = note(message.is_check ? queue_message::check : queue_message::recovered);
+        const auto guard = note_of_store(message.is_check ? queue_message::check : queue_message::recovered);
         if (message.is_check)
           finish_check(self, message);
         else
@@ -184,7 +219,7 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
         read_channel(self, true);
       },
       [=](store_committed& message) {
-        const auto guard = note(queue_message::committed);
+        const auto guard = note_of_store(queue_message::committed);
         auto& current = self->state;
         if (!message.answers && !current.store_failure_told)
           log_event(
@@ -194,11 +229,11 @@ queue_actor::behavior_type queue(queue_pointer self, queue_dependencies dependen
         apply_effects(self, current.core->committed(message.token, std::move(message.answers), now()));
       },
       [=](window_read& message) {
-        const auto guard = note(queue_message::window);
+        const auto guard = note_of_store(queue_message::window);
         apply_effects(self, self->state.core->window_loaded(std::move(message.tasks), now()));
       },
       [=](status_read& message) {
-        const auto guard = note(queue_message::status_read);
+        const auto guard = note_of_store(queue_message::status_read);
         finish_status(self, message);
       },
       [=](const grant_credit& message) {

@@ -3,11 +3,13 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
-#include "actors/probe.hpp"
+#include "actors/probed_actor.hpp"
 #include "actors/queue_core.hpp"
+#include "services/observability/channel_metrics.hpp"
 #include "services/ports/clock.hpp"
 #include "services/ports/history.hpp"
 #include "services/ports/store_writer.hpp"
+#include "services/ports/task_observer.hpp"
 
 #include <caf/typed_response_promise.hpp>
 
@@ -29,7 +31,11 @@ struct queue_dependencies {
   const wall_clock* clock = nullptr;
   /// May be null: then nobody tidies up.
   history_keeper* history = nullptr;
+  /// May be null: then nobody watches.
+  task_observer* observer = nullptr;
   std::shared_ptr<actor_probe> probe;
+  /// What is measured of the channel; outlives this queue.
+  std::shared_ptr<channel_metrics> metrics;
 };
 
 struct queue_state {
@@ -40,6 +46,8 @@ struct queue_state {
   ~queue_state();
   queue_state(const queue_state&) = delete;
   queue_state& operator=(const queue_state&) = delete;
+
+  void measure(actor_probe& probe, size_t asked) const;
 
   queue_dependencies dependencies;
   std::optional<queue_core> core;
@@ -118,11 +126,16 @@ enum class queue_message : size_t {
   patience,
   clock,
   configure,
-  drain
+  drain,
+  explain
 };
 std::vector<std::string_view> queue_message_kinds();
 
-queue_actor::behavior_type queue(queue_actor::stateful_pointer<queue_state> self,
+/// What a queue's probe counts.
+enum class queue_edge : size_t { from_router, to_router, to_executor, to_store, from_store };
+const probe_shape& queue_shape();
+
+queue_actor::behavior_type queue(probed_pointer<queue_actor, queue_state> self,
                                  queue_dependencies dependencies);
 
 } // namespace task_runner

@@ -85,6 +85,7 @@ void queue_core::take_over(task value, const known_attempt* known, bool never_ha
                            queue_effects& effects) {
   auto& entry = begin_entry(std::move(value));
   entry.handed = true;
+  entry.begun = known != nullptr && known->pid != 0;
   if (!entry.value.distinct_key.empty())
     distinct_index_[entry.value.distinct_key] = entry.value.id;
   if (known != nullptr && known->ended) {
@@ -157,6 +158,10 @@ queue_effects queue_core::check(const launcher_knowledge& known, wall_time_ms no
   compare_attempts(known, effects);
   if (!repair_attempts(known, now, effects))
     repair_counts(effects);
+  if (line_unsure_ && fresh_.pending_off == 0 && fresh_.unknown_leases.empty()) {
+    line_unsure_ = false;
+    forget_window(window_.count());
+  }
   found_before_ = std::move(fresh_);
   fresh_ = {};
   ask_release_ = ask_release_ || held_count_ > 0;
@@ -173,6 +178,7 @@ void queue_core::compare_attempts(const launcher_knowledge& known, queue_effects
       continue;
     const attempt_key key{id, entry.value.attempt};
     const auto match = by_key.find(key);
+    entry.begun = entry.begun || (match != by_key.end() && match->second->pid != 0);
     if (match == by_key.end())
       fresh_.unattended.emplace(key, entry.changed);
     else if (match->second->ended)
@@ -253,9 +259,7 @@ void queue_core::repair_counts(queue_effects& effects) {
   };
   if (fresh_.pending_off != 0 && fresh_.pending_off == found_before_.pending_off) {
     told("pending", window_.count(), fresh_.pending_off);
-    for (auto at = window_.begin(); at != window_.end_of_tasks(); ++at)
-      leave_index(at->second);
-    window_.reset(shifted(window_.count(), fresh_.pending_off)); // and read anew, for nobody knows which
+    forget_window(shifted(window_.count(), fresh_.pending_off)); // nobody knows which
     fresh_.pending_off = 0;
   }
   if (fresh_.held_off != 0 && fresh_.held_off == found_before_.held_off) {
@@ -269,6 +273,13 @@ void queue_core::repair_counts(queue_effects& effects) {
     ask_due_ = true;
     fresh_.delayed_off = 0;
   }
+}
+
+/// What is in line is read anew; it is so many.
+void queue_core::forget_window(uint64_t count) {
+  for (auto at = window_.begin(); at != window_.end_of_tasks(); ++at)
+    leave_index(at->second);
+  window_.reset(count);
 }
 
 void queue_core::repair(std::string what, queue_effects& effects) {

@@ -1,6 +1,6 @@
 // The events of one channel's queue, and how pushes are taken in; queue_core.hpp tells the life of a task.
 // What the store answers is in queue_answers.cpp, what runs and what waits in queue_leases.cpp, actions of
-// persons in queue_actions.cpp, recovery and checks in queue_check.cpp.
+// persons in queue_actions.cpp, recovery and checks in queue_check.cpp, why a task waits in queue_why.cpp.
 #include "actors/queue_core.hpp"
 
 #include <algorithm>
@@ -68,6 +68,7 @@ queue_effects queue_core::committed(submission_token token, result<std::vector<s
                                               std::to_string(purposes.size()) + " operations"};
   if (!answers) {
     store_retry_at_ms_ = now + limits_.store_retry_ms;
+    line_unsure_ = true;
     for (auto& purpose : purposes)
       on_failure(purpose, answers.failure(), effects);
     advance(now, effects);
@@ -179,8 +180,10 @@ queue_effects queue_core::attempts_progressed(const std::vector<attempt_event>& 
 
 void queue_core::attempt_started(const task_runner::attempt_started& event) {
   const auto found = find_attempt(event.key);
-  if (found != running_.end())
-    found->second.value.started_at_ms = event.started_at_ms;
+  if (found == running_.end())
+    return;
+  found->second.begun = true;
+  found->second.value.started_at_ms = event.started_at_ms;
 }
 
 queue_effects queue_core::tick(wall_time_ms now) {
@@ -286,6 +289,11 @@ std::vector<task> queue_core::running_tasks(size_t limit) const {
   for (size_t i = 0; i < count; ++i)
     tasks.push_back(*order[i]);
   return tasks;
+}
+
+wall_time_ms queue_core::next_ready_at_ms() const noexcept {
+  const auto* const next = window_.front();
+  return next == nullptr ? 0 : ready_at(*next);
 }
 
 std::vector<task> queue_core::waiting_tasks(size_t limit) const {

@@ -7,6 +7,7 @@
 #include "actors/queue_turnover.hpp"
 #include "actors/queue_values.hpp"
 #include "actors/queue_window.hpp"
+#include "actors/wait_reason.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -136,6 +137,14 @@ public:
   bool is_empty() const noexcept;
   bool is_closing() const noexcept { return closing_; }
 
+  /// Why a task of the channel does not run now, or that it does. `value` is the task as the store had it a
+  /// moment ago; where the queue has heard of more since, that counts. Changes nothing, costs no more than a
+  /// look at what stands in memory.
+  explanation explain(const task& value, const wait_surroundings& around, wall_time_ms now) const;
+
+  /// When the task that is next in line could have run at the earliest; 0 when none stands in the window.
+  wall_time_ms next_ready_at_ms() const noexcept;
+
   /// Running tasks in order of their start, at most `limit`.
   std::vector<task> running_tasks(size_t limit) const;
   /// Pending tasks in order of execution as far as they stand in the window or are leased ahead, at most
@@ -143,6 +152,17 @@ public:
   std::vector<task> waiting_tasks(size_t limit) const;
   /// Whether the window holds every pending task that is in line.
   bool window_is_complete() const noexcept { return window_.is_complete(); }
+
+  /// Workers that are free; below zero while more are withdrawn than are free.
+  int64_t free_workers() const noexcept { return credit_; }
+  /// Attempts that occupy a worker.
+  uint64_t occupied_workers() const noexcept { return occupied_; }
+  /// Attempts that are leased ahead.
+  uint64_t leased_ahead() const noexcept { return ahead_; }
+  /// Tasks that stand in the window.
+  size_t window_size() const noexcept { return window_.size(); }
+  /// Submissions that wait for their commit.
+  size_t open_submissions() const noexcept { return in_flight_.size(); }
 
 private:
   /// `returning`: leased ahead, and on the way back into line.
@@ -157,6 +177,8 @@ private:
     bool ahead = false;
     /// Whether the attempt was handed out to be run, by this core or an earlier one.
     bool handed = false;
+    /// Whether the launcher has said that its command was started.
+    bool begun = false;
     /// Whether it was cancelled in the store while its lease was on the way there.
     bool gone = false;
     /// Cancellations that wait for their commit: until then a fresh lease is not handed out.
@@ -264,6 +286,8 @@ private:
   void hand_out(running_task& entry, queue_effects& effects);
   void take_end(running_task& entry, const task_runner::attempt_ended& event, wall_time_ms now);
   void take_end_unstarted(running_task& entry, outcome_kind kind, wall_time_ms now);
+  /// When it could have run at the earliest, had nothing stood before it.
+  static wall_time_ms ready_at(const task& value) noexcept;
   void settled_as(running_task& entry, const settle_task& settle, queue_effects& effects);
   void forget_settled(const std::string& id, queue_effects& effects);
   void drop_superseded(running_tasks_map::iterator position, const std::optional<task>& now_is,
@@ -300,7 +324,11 @@ private:
   void compare_attempts(const launcher_knowledge& known, queue_effects& effects);
   bool repair_attempts(const launcher_knowledge& known, wall_time_ms now, queue_effects& effects);
   void repair_counts(queue_effects& effects);
+  void forget_window(uint64_t count);
   void repair(std::string what, queue_effects& effects);
+
+  /// Puts an explanation together (queue_why.cpp).
+  class explaining;
 
   // Waiting tasks and leasing (queue_leases.cpp).
   void add_operation(store_operation operation, context purpose);
@@ -414,6 +442,9 @@ private:
   /// Actions that have not been answered.
   uint64_t actions_open_ = 0;
 
+  /// A commit has failed since a check found nothing wrong. It may have happened, so that the store has
+  /// others in line than the window, even where their number is the same: then the window is read anew.
+  bool line_unsure_ = false;
   /// Whether the store has been checked and the launcher has not.
   bool checking_ = false;
   /// The event at which the store was checked.

@@ -59,13 +59,12 @@ void set_alarm(queue_pointer self) {
 }
 
 void submit(queue_pointer self, store_submission submission) {
-  auto& state = self->state;
   const auto token = submission.token;
   const queue_actor me{self};
   auto done = [me, token](result<std::vector<store_answer>> answers) {
     caf::anon_send(me, store_committed{token, std::move(answers)});
   };
-  auto& writer = *state.dependencies.writer;
+  auto& writer = ask_store(self);
   auto taken = submission.patient ? writer.submit_patiently(std::move(submission.operations), std::move(done))
                                   : writer.submit(std::move(submission.operations), std::move(done));
   if (!taken) // in a message of its own: the core is in the middle of nothing then
@@ -75,8 +74,8 @@ void submit(queue_pointer self, store_submission submission) {
 void load(queue_pointer self, const window_request& request) {
   auto& state = self->state;
   const queue_actor me{self};
-  auto taken = state.dependencies.writer->read(
-      [me, request, channel = state.dependencies.record.name](queue_store& store) {
+  auto taken =
+      ask_store(self).read([me, request, channel = state.dependencies.record.name](queue_store& store) {
         caf::anon_send(me, window_read{store.load_pending(channel, request.after, request.limits)});
       });
   if (!taken)
@@ -114,7 +113,7 @@ void send_signal(queue_pointer self, const attempt_signal& signal, std::vector<a
                    : result<task>(error{error_code::internal, "defect: a signal without an answer"});
   if (beside != answers.end())
     answers.erase(beside);
-  self->request(self->state.executor, known_timeout, signal_attempt{signal.key, signal.number})
+  ask_executor(self, signal_attempt{signal.key, signal.number})
       .then(
           [self, token = signal.token, value = std::move(value)](const action_reply& sent) {
             answer_action(self, token, sent.failure ? result<task>(*sent.failure) : value);
@@ -137,6 +136,63 @@ void tell_history(queue_pointer self, queue_effects& effects) {
     history->task_ended();
 }
 
+/// Tells whoever watches, if anybody does, what has become of tasks.
+void tell_observer(queue_pointer self, const queue_effects& effects) {
+  auto* const observer = self->state.dependencies.observer;
+  if (observer == nullptr || effects.transitions.empty() || !observer->is_interested())
+    return;
+  std::vector<task_event> events;
+  events.reserve(effects.transitions.size());
+  const auto now = self->state.dependencies.clock->now_ms();
+  for (const auto& change : effects.transitions)
+    events.push_back({change.task_id, self->state.dependencies.record.name, change.attempt, change.state,
+                      change.how, now});
+  observer->on_task_events(events);
+}
+
+/// Counts what was decided, before it is answered.
+void count_effects(channel_metrics& metrics, const queue_effects& effects) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  for (const auto& finished : effects.answers)
+    for (const auto& reply : finished.replies)
+      if (!reply.failure)
+        (reply.accepted ? metrics.pushed : metrics.duplicates).fetch_add(1, relaxed);
+  metrics.repairs.fetch_add(effects.repairs.size(), relaxed);
+  for (const auto& change : effects.transitions) {
+    if (!change.how)
+      continue;
+    const bool expired = change.how->kind == outcome_kind::expired;
+    if (change.state == task_state::finished)
+      metrics.finished.fetch_add(1, relaxed);
+    else if (change.state == task_state::dead)
+      metrics.dead.fetch_add(1, relaxed);
+    else if (change.state == task_state::cancelled)
+      (expired ? metrics.expired : metrics.cancelled).fetch_add(1, relaxed);
+    else if (change.how->kind != outcome_kind::lost)
+      metrics.retried.fetch_add(1, relaxed);
+    if (change.attempt == 0 || change.started_at_ms == 0)
+      continue; // it has never run
+    if (const auto end = find_attempt_end(*change.how))
+      metrics.attempts_ended[static_cast<size_t>(*end)].fetch_add(1, relaxed);
+    metrics.run.add(change.ended_at_ms - change.started_at_ms);
+    if (change.ready_at_ms != 0)
+      metrics.wait.add(change.started_at_ms - change.ready_at_ms);
+  }
+}
+
+/// Shows how the channel stands now.
+void show_counts(channel_metrics& metrics, const queue_core& core) {
+  const auto counts = core.counts();
+  channel_counts now;
+  now.pending = counts.pending;
+  now.held = counts.held;
+  now.delayed = counts.delayed;
+  now.running = counts.running;
+  now.paused = counts.paused;
+  now.next_ready_at_ms = core.next_ready_at_ms();
+  metrics.set(now);
+}
+
 } // namespace
 
 void answer_waiting(queue_pointer self) {
@@ -149,7 +205,7 @@ void answer_waiting(queue_pointer self) {
       promise.deliver(action_reply{});
   if (state.draining && !state.quiet_told && state.core->is_quiet()) {
     state.quiet_told = true;
-    self->send(state.dependencies.router, queue_quiet{state.dependencies.record.name});
+    tell_router(self, queue_quiet{state.dependencies.record.name});
   }
 }
 
@@ -172,18 +228,23 @@ void apply_effects(queue_pointer self, queue_effects effects) {
   if (effects.load)
     load(self, *effects.load);
   if (!effects.runs.empty() || !effects.settled.empty())
-    self->send(state.executor, attempt_work{std::move(effects.runs), std::move(effects.settled)});
+    tell_executor(self, attempt_work{std::move(effects.runs), std::move(effects.settled)});
   for (const auto& stop : effects.stops)
-    self->send(state.executor, stop_attempt{stop.key, stop.grace_ms});
+    tell_executor(self, stop_attempt{stop.key, stop.grace_ms});
   for (const auto& signal : effects.signals)
     send_signal(self, signal, effects.action_answers);
   tell_history(self, effects);
+  tell_observer(self, effects);
+  if (auto* const metrics = state.dependencies.metrics.get()) {
+    count_effects(*metrics, effects);
+    show_counts(*metrics, *state.core);
+  }
   for (auto& finished : effects.answers)
     answer_batch(self, std::move(finished));
   for (auto& finished : effects.action_answers)
     answer_action(self, finished.token, std::move(finished.value));
   if (effects.slots)
-    self->send(state.dependencies.router, slots_reported{channel, *effects.slots});
+    tell_router(self, slots_reported{channel, *effects.slots});
   for (const auto& change : effects.transitions)
     log_transition(channel, change);
   for (const auto& what : effects.repairs)

@@ -84,10 +84,15 @@ void queue_core::take_end_unstarted(running_task& entry, outcome_kind kind, wall
   take_end(entry, end, now);
 }
 
+wall_time_ms queue_core::ready_at(const task& value) noexcept {
+  return std::max(value.created_at_ms, value.not_before_ms);
+}
+
 void queue_core::settled_as(running_task& entry, const settle_task& settle, queue_effects& effects) {
   auto& value = entry.value;
   effects.transitions.push_back({settle.id, value.name, settle.attempt, settle.state, settle.how,
-                                 settle.started_at_ms, settle.ended_at_ms});
+                                 settle.started_at_ms, settle.ended_at_ms,
+                                 settle.attempt == 1 ? ready_at(value) : 0});
   value.state = settle.state;
   value.started_at_ms = settle.started_at_ms;
   value.ended_at_ms = settle.ended_at_ms;

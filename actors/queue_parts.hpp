@@ -8,10 +8,36 @@
 
 namespace task_runner {
 
-using queue_pointer = queue_actor::stateful_pointer<queue_state>;
+using queue_pointer = probed_pointer<queue_actor, queue_state>;
 
 /// How long the executor may take to say what the launcher knows, and to pass a signal on.
 constexpr std::chrono::seconds known_timeout{10};
+
+// -- what goes out is counted -----------------------------------------------------------------------------
+
+template <class Message>
+void tell_executor(queue_pointer self, Message message) {
+  self->state.dependencies.probe->count(queue_edge::to_executor);
+  self->send(self->state.executor, std::move(message));
+}
+
+template <class Message>
+auto ask_executor(queue_pointer self, Message message) {
+  self->state.dependencies.probe->count(queue_edge::to_executor);
+  return self->request(self->state.executor, known_timeout, std::move(message));
+}
+
+template <class Message>
+void tell_router(queue_pointer self, Message message) {
+  self->state.dependencies.probe->count(queue_edge::to_router);
+  self->send(self->state.dependencies.router, std::move(message));
+}
+
+/// The store's writer, for one request.
+inline store_writer& ask_store(queue_pointer self) {
+  self->state.dependencies.probe->count(queue_edge::to_store);
+  return *self->state.dependencies.writer;
+}
 
 // -- effects (queue_effects.cpp) ---------------------------------------------------------------------------
 
@@ -35,6 +61,9 @@ void finish_status(queue_pointer self, status_read& message);
 
 /// A status that says why there is none.
 channel_status failed_status(const queue_state& state, error why);
+
+/// Why a task does not run now.
+explanation_reply explain(const queue_state& state, explain_waiting request);
 
 /// A batch that comes while the channel cannot be read is refused at once.
 push_replies refuse_batch(const admitted_batch& batch, const error& why);

@@ -81,8 +81,8 @@ void report_status(queue_pointer self, caf::typed_response_promise<channel_statu
   }
   const auto number = state.next_status++;
   const queue_actor me{self};
-  auto taken = state.dependencies.writer->read(
-      [me, number, limit, channel = state.dependencies.record.name](queue_store& store) {
+  auto taken =
+      ask_store(self).read([me, number, limit, channel = state.dependencies.record.name](queue_store& store) {
         caf::anon_send(me, status_read{number, read_waiting(store, channel, limit)});
       });
   if (!taken)
@@ -109,6 +109,20 @@ void finish_status(queue_pointer self, status_read& message) {
     }
   }
   open.promise.deliver(std::move(open.so_far));
+}
+
+explanation_reply explain(const queue_state& state, explain_waiting request) {
+  explanation_reply reply;
+  reply.value = std::move(request.value);
+  reply.why = state.core->explain(reply.value, request.around, state.dependencies.clock->now_ms());
+  // The channel is read again and again; until that works the store is what is in the way.
+  if (reply.why.reason == wait_reason::recovering && state.recovery_failure) {
+    reply.why.reason = wait_reason::store_unavailable;
+    blocker store;
+    store.what = blocker::kind::store;
+    reply.why.blocked_by = {std::move(store)};
+  }
+  return reply;
 }
 
 push_replies refuse_batch(const admitted_batch& batch, const error& why) {

@@ -171,6 +171,8 @@ struct task_transition {
   std::optional<outcome> how;
   wall_time_ms started_at_ms = 0;
   wall_time_ms ended_at_ms = 0;
+  /// When the task could have run at the earliest, at the end of its first attempt; 0 elsewhere.
+  wall_time_ms ready_at_ms = 0;
 };
 
 /// What the actor shall do after an event, in this order: submit, load, run, stop, signal, settle, remove
@@ -194,6 +196,15 @@ struct queue_effects {
   std::vector<task_transition> transitions;
   /// Inconsistencies found and mended, for the log.
   std::vector<std::string> repairs;
+};
+
+/// What an explanation needs to know besides the queue's own state: the daemon's settings.
+struct wait_surroundings {
+  /// false: nothing is run at all.
+  bool task_mode = true;
+  /// The common limit of running commands, 0 where there is none, and how much of it is granted.
+  uint64_t running_max = 0;
+  uint64_t running_used = 0;
 };
 
 /// Counts of one queue. The first group is how many there are, `running` with leases and settles that are

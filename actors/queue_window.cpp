@@ -60,6 +60,15 @@ task* queue_window::find(order_key key) noexcept {
   return found == tasks_.end() ? nullptr : &found->second;
 }
 
+const task* queue_window::find(order_key key) const noexcept {
+  const auto found = tasks_.find(key);
+  return found == tasks_.end() ? nullptr : &found->second;
+}
+
+uint64_t queue_window::count_before(order_key key) const noexcept {
+  return static_cast<uint64_t>(std::distance(tasks_.begin(), tasks_.lower_bound(key)));
+}
+
 std::vector<task> queue_window::first(size_t limit) const {
   std::vector<task> found;
   found.reserve(std::min(limit, tasks_.size()));

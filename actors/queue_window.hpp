@@ -58,8 +58,16 @@ public:
 
   tasks::iterator begin() noexcept { return tasks_.begin(); }
   tasks::iterator end_of_tasks() noexcept { return tasks_.end(); }
+  tasks::const_iterator begin() const noexcept { return tasks_.begin(); }
+  tasks::const_iterator end_of_tasks() const noexcept { return tasks_.end(); }
+  /// The first task, or nullptr.
+  const task* front() const noexcept { return tasks_.empty() ? nullptr : &tasks_.begin()->second; }
   /// The task at this place, or nullptr.
   task* find(order_key key) noexcept;
+  const task* find(order_key key) const noexcept;
+  /// How many tasks of the window stand before this place: all that do where the window reaches up to it
+  /// (holds_up_to), the least that do elsewhere.
+  uint64_t count_before(order_key key) const noexcept;
   /// The first tasks, at most `limit`.
   std::vector<task> first(size_t limit) const;
 
@@ -70,6 +78,8 @@ public:
   void set_count(uint64_t count) noexcept { count_ = count; }
   bool is_complete() const noexcept { return tasks_.size() == count_; }
   order_key end() const noexcept { return end_; }
+  /// Whether every task in line up to this place stands in the window.
+  bool holds_up_to(order_key key) const noexcept { return is_complete() || !(end_ < key); }
   /// Changes with every reset: what was read for an older one is not for this window.
   uint64_t generation() const noexcept { return generation_; }
 

@@ -20,8 +20,8 @@ void start_pair(router_pointer self, channel_entry& entry) {
   auto& d = self->state.dependencies;
   const auto& name = entry.record.name;
   entry.queue_down = entry.executor_down = false;
-  entry.queue_probe = d.probes->add("queue:" + name, "queue", queue_message_kinds());
-  entry.executor_probe = d.probes->add("executor:" + name, "executor", executor_message_kinds());
+  entry.queue_probe = d.probes->add(queue_shape(), name, entry.queue_probe.get());
+  entry.executor_probe = d.probes->add(executor_shape(), name, entry.executor_probe.get());
   entry.queue_probe->set_restarts(entry.restart_count);
   entry.executor_probe->set_restarts(entry.restart_count);
   queue_dependencies queue_parts;
@@ -32,7 +32,10 @@ void start_pair(router_pointer self, channel_entry& entry) {
   queue_parts.writer = d.writer;
   queue_parts.clock = d.clock;
   queue_parts.history = d.history;
+  queue_parts.observer = d.observer;
   queue_parts.probe = entry.queue_probe;
+  entry.metrics = d.metrics->of(name);
+  queue_parts.metrics = entry.metrics;
   entry.queue = self->spawn(queue, std::move(queue_parts));
   entry.executor =
       self->spawn(executor, executor_dependencies{name, effective_workers(d, entry.record), entry.queue,
@@ -40,18 +43,22 @@ void start_pair(router_pointer self, channel_entry& entry) {
   self->monitor(entry.queue);
   self->monitor(entry.executor);
   d.bridge->attach(name, entry.executor);
-  self->send(entry.queue, attach_executor{entry.executor});
+  tell_queue(self, entry, attach_executor{entry.executor});
   if (self->state.stopping_now)
-    self->send(entry.queue, stop_now{});
+    tell_queue(self, entry, stop_now{});
   else if (self->state.draining)
-    self->send(entry.queue, drain{});
+    tell_queue(self, entry, drain{});
 }
 
 void count_workers(router_pointer self) {
   auto& d = self->state.dependencies;
   uint64_t sum = 0;
-  for (const auto& [name, entry] : self->state.channels)
-    sum += effective_workers(d, entry.record);
+  for (const auto& [name, entry] : self->state.channels) {
+    const auto workers = effective_workers(d, entry.record);
+    sum += workers;
+    if (entry.metrics)
+      entry.metrics->set_workers(workers);
+  }
   const auto before = d.facts->workers();
   d.facts->set_workers(sum);
   const auto capacity = d.capacity();
@@ -67,7 +74,7 @@ void pass_on(router_pointer self, const std::vector<slot_grant>& grants) {
   for (const auto& grant : grants) {
     const auto found = self->state.channels.find(grant.channel);
     if (found != self->state.channels.end() && found->second.queue)
-      self->send(found->second.queue, slots_given{grant.slots});
+      tell_queue(self, found->second, slots_given{grant.slots});
   }
 }
 
@@ -95,8 +102,8 @@ result<void> commit(router_pointer self, std::vector<store_operation> operations
   auto& state = self->state;
   const auto number = state.next_number++;
   const router_actor me{self};
-  auto taken = state.dependencies.writer->submit(
-      std::move(operations), [me, number](result<std::vector<store_answer>> answers) {
+  auto taken =
+      ask_store(self).submit(std::move(operations), [me, number](result<std::vector<store_answer>> answers) {
         caf::anon_send(me, router_committed{number, std::move(answers)});
       });
   if (taken)
@@ -112,6 +119,7 @@ void tell_when_quiet(router_pointer self) {
     if (!entry.quiet && !entry.failed && !entry.emptied)
       return;
   state.quiet_told = true;
+  state.dependencies.probe->count(router_edge::to_supervisor);
   self->send(state.supervisor, all_quiet{});
 }
 
@@ -181,8 +189,10 @@ void on_down(router_pointer self, const caf::down_msg& message) {
 caf::result<push_replies> route(router_pointer self, admitted_batch& batch) {
   const auto found = self->state.channels.find(batch.channel);
   const bool known = found != self->state.channels.end() && !found->second.removing;
-  if (known && !found->second.failed)
+  if (known && !found->second.failed) {
+    found->second.queue_probe->count(queue_edge::from_router);
     return self->delegate(found->second.queue, std::move(batch));
+  }
   push_replies refused;
   for (const auto& item : batch.items) {
     push_reply reply;
@@ -202,25 +212,42 @@ void start_drain(router_pointer self, bool now) {
     if (entry.failed)
       continue;
     if (now)
-      self->send(entry.queue, stop_now{});
+      tell_queue(self, entry, stop_now{});
     else
-      self->send(entry.queue, drain{});
+      tell_queue(self, entry, drain{});
   }
   tell_when_quiet(self);
 }
 
 } // namespace
 
+void router_state::measure(actor_probe& probe, size_t asked) const {
+  probe.set_in_flight(asked + open_commits.size() + open_lookups.size() + open_pages.size());
+  probe.set_facts({static_cast<int64_t>(channels.size()), static_cast<int64_t>(changes.size())});
+}
+
 std::vector<std::string_view> router_message_kinds() {
   return {"push",      "create",    "change",    "remove", "act_on_channel", "ini",
           "status",    "task",      "task_read", "list",   "act_on_task",    "act_on_tasks",
           "page_read", "committed", "patience",  "slots",  "clock",          "drain",
-          "stop_now",  "quiet",     "end",       "attach"};
+          "stop_now",  "quiet",     "end",       "attach", "explain"};
+}
+
+const probe_shape& router_shape() {
+  static const probe_shape shape = [] {
+    probe_shape made("router", router_message_kinds());
+    made.edges = {{"router", "store"}, {"store", "router"}, {"router", "supervisor"}, {"clock", "router"}};
+    made.facts = {"channels", "changes"};
+    made.watched_by = "supervisor";
+    return made;
+  }();
+  return shape;
 }
 
 router_actor::behavior_type router(router_pointer self, router_dependencies dependencies) {
   auto& state = self->state;
   state.dependencies = std::move(dependencies);
+  self->watch(*state.dependencies.probe);
   self->set_down_handler([self](const caf::down_msg& message) { on_down(self, message); });
   if (state.dependencies.running_max > 0)
     state.slots.emplace(state.dependencies.running_max);
@@ -234,7 +261,11 @@ router_actor::behavior_type router(router_pointer self, router_dependencies depe
   share_weights(self);
   count_workers(self);
   const auto note = [self](router_message kind) {
-    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
+    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind));
+  };
+  const auto note_of_store = [self, note](router_message kind) {
+    self->state.dependencies.probe->count(router_edge::from_store);
+    return note(kind);
   };
   return {
       [=](attach_supervisor& message) {
@@ -274,9 +305,13 @@ router_actor::behavior_type router(router_pointer self, router_dependencies depe
         return look_up(self, request);
       },
       [=](task_read& message) {
-        const auto guard = note(router_message::task_read);
+        const auto guard = note_of_store(router_message::task_read);
         if (auto node = self->state.open_lookups.extract(message.number); !node.empty())
           node.mapped()(message);
+      },
+      [=](explain_task& request) -> caf::result<explanation_reply> {
+        const auto guard = note(router_message::explain);
+        return explain(self, std::move(request));
       },
       [=](const list_tasks& request) -> caf::result<task_page_reply> {
         const auto guard = note(router_message::list);
@@ -291,12 +326,12 @@ router_actor::behavior_type router(router_pointer self, router_dependencies depe
         return act_on_many(self, request);
       },
       [=](page_read& message) {
-        const auto guard = note(router_message::page_read);
+        const auto guard = note_of_store(router_message::page_read);
         if (auto node = self->state.open_pages.extract(message.number); !node.empty())
           node.mapped()(std::move(message.page));
       },
       [=](router_committed& message) {
-        const auto guard = note(router_message::committed);
+        const auto guard = note_of_store(router_message::committed);
         if (auto node = self->state.open_commits.extract(message.number); !node.empty())
           node.mapped()(std::move(message.answers));
       },
@@ -313,9 +348,10 @@ router_actor::behavior_type router(router_pointer self, router_dependencies depe
       },
       [=](const clock_adjusted& message) {
         const auto guard = note(router_message::clock);
+        self->state.dependencies.probe->count(router_edge::from_clock);
         for (const auto& [name, entry] : self->state.channels)
           if (!entry.failed)
-            self->send(entry.queue, message);
+            tell_queue(self, entry, message);
       },
       [=](const drain&) {
         const auto guard = note(router_message::drain);

@@ -5,12 +5,14 @@
 
 #include "actors/channel_facts.hpp"
 #include "actors/interfaces.hpp"
-#include "actors/probe.hpp"
+#include "actors/probed_actor.hpp"
 #include "actors/runner_bridge.hpp"
 #include "actors/slot_allocator.hpp"
+#include "services/observability/channel_metrics.hpp"
 #include "services/ports/clock.hpp"
 #include "services/ports/history.hpp"
 #include "services/ports/store_writer.hpp"
+#include "services/ports/task_observer.hpp"
 
 #include <caf/typed_response_promise.hpp>
 
@@ -64,7 +66,10 @@ struct router_dependencies {
   const wall_clock* clock = nullptr;
   /// May be null: then nobody tidies up.
   history_keeper* history = nullptr;
+  /// May be null: then nobody watches.
+  task_observer* observer = nullptr;
   std::shared_ptr<channel_facts> facts = std::make_shared<channel_facts>();
+  std::shared_ptr<channel_metrics_registry> metrics = std::make_shared<channel_metrics_registry>();
   /// Most commands that the launcher can run at once, 0 when it is not known. Thread-safe.
   std::function<uint64_t()> capacity = [] { return uint64_t{0}; };
   std::shared_ptr<actor_probe> probe;
@@ -73,10 +78,13 @@ struct router_dependencies {
 struct router_state {
   static inline const char* name = "router";
 
+  void measure(actor_probe& probe, size_t asked) const;
+
   struct channel_entry {
     channel_record record;
     queue_actor queue;
     executor_actor executor;
+    std::shared_ptr<channel_metrics> metrics;
     std::shared_ptr<actor_probe> queue_probe;
     std::shared_ptr<actor_probe> executor_probe;
     bool queue_down = false;
@@ -145,11 +153,16 @@ enum class router_message : size_t {
   stop_now,
   quiet,
   end,
-  attach
+  attach,
+  explain
 };
 std::vector<std::string_view> router_message_kinds();
 
-router_actor::behavior_type router(router_actor::stateful_pointer<router_state> self,
+/// What a router's probe counts; what goes to a channel's pair is counted by the pair's probes.
+enum class router_edge : size_t { to_store, from_store, to_supervisor, from_clock };
+const probe_shape& router_shape();
+
+router_actor::behavior_type router(probed_pointer<router_actor, router_state> self,
                                    router_dependencies dependencies);
 
 } // namespace task_runner

@@ -48,7 +48,8 @@ void put_into_force(router_pointer self, const channel_record& record) {
   if (is_new) {
     start_pair(self, entry);
   } else if (!entry.failed) {
-    self->send(entry.queue, configure_queue{record});
+    tell_queue(self, entry, configure_queue{record});
+    entry.executor_probe->count(executor_edge::from_router);
     self->send(entry.executor, set_workers{effective_workers(state.dependencies, record)});
   }
   share_weights(self);
@@ -187,7 +188,7 @@ void begin_removal(router_pointer self, channel_entry& entry, bool force) {
     if (found != self->state.channels.end() && found->second.removing && !found->second.emptied)
       use(found->second);
   };
-  self->request(entry.queue, closing_timeout, close_queue{force})
+  ask_queue(self, entry, closing_timeout, close_queue{force})
       .then(
           [=](const action_reply& answer) {
             with_entry([&](channel_entry& current) {
@@ -274,8 +275,7 @@ caf::result<channel_reply> act_on_one(router_pointer self, const act_on_channel&
           deliver_channel(self, name, promise);
           return;
         }
-        self->request(found->second.queue, std::chrono::milliseconds(wait_ms) + idle_slack,
-                      await_idle{wait_ms})
+        ask_queue(self, found->second, std::chrono::milliseconds(wait_ms) + idle_slack, await_idle{wait_ms})
             .then([=](const action_reply&) { deliver_channel(self, name, promise); },
                   [=](const caf::error&) { deliver_channel(self, name, promise); });
       });
@@ -349,6 +349,7 @@ void finish_removal(router_pointer self, const std::string& name) {
       return;
     if (answers && std::get<change_answer>(answers->front()).applied) {
       state.dependencies.facts->set_failed(name, false);
+      state.dependencies.metrics->remove(name);
       state.channels.erase(found);
       if (state.slots)
         pass_on(self, state.slots->remove(name));

@@ -1,5 +1,5 @@
-// What the router does for tasks and statuses: it asks the store or the channel's queue, and puts together
-// what they say.
+// What the router does for tasks: it asks the store or the channel's queue, and puts together what they say.
+// One verb on many tasks is worked on a page at a time.
 #include "actors/router_parts.hpp"
 #include "services/observability/log.hpp"
 
@@ -16,8 +16,6 @@ namespace {
 
 using caf::typed_response_promise;
 
-/// How long a queue may take to describe itself before /status goes on without it.
-constexpr std::chrono::seconds status_timeout{5};
 /// How long a queue may take for an action; a cancel answers within 25 s.
 constexpr std::chrono::seconds action_timeout{28};
 /// Most refusals that an answer to a bulk request names.
@@ -26,13 +24,14 @@ constexpr size_t refusals_max = 20;
 const error overloaded_error{error_code::overloaded,
                              "too many requests wait for the store; try again shortly"};
 
+} // namespace
+
 error not_answered(const caf::error& why) {
   if (why == caf::sec::request_timeout)
     return {error_code::timeout, "the channel's queue did not answer in time; look at /status"};
   return {error_code::unavailable, "the channel's queue is starting again; try again soon"};
 }
 
-/// Reads a task from the store and calls `done` in this actor.
 result<void> read_task(router_pointer self, const std::string& id, bool with_attempts,
                        std::function<void(task_read&)> done) {
   auto& state = self->state;
@@ -40,7 +39,7 @@ result<void> read_task(router_pointer self, const std::string& id, bool with_att
     return overloaded_error;
   const auto number = state.next_number++;
   const router_actor me{self};
-  auto taken = state.dependencies.writer->read([me, number, id, with_attempts](queue_store& store) {
+  auto taken = ask_store(self).read([me, number, id, with_attempts](queue_store& store) {
     task_read read{number, store.find_task(id), {}};
     if (with_attempts && read.value && *read.value) {
       auto attempts = store.load_attempts(id);
@@ -56,6 +55,8 @@ result<void> read_task(router_pointer self, const std::string& id, bool with_att
   return taken;
 }
 
+namespace {
+
 /// Reads a page of a listing and calls `done` in this actor.
 result<void> read_page(router_pointer self, task_filter filter, uint64_t before, uint32_t limit,
                        std::function<void(result<task_page>)> done) {
@@ -64,8 +65,8 @@ result<void> read_page(router_pointer self, task_filter filter, uint64_t before,
     return overloaded_error;
   const auto number = state.next_number++;
   const router_actor me{self};
-  auto taken = state.dependencies.writer->read(
-      [me, number, filter = std::move(filter), before, limit](queue_store& store) {
+  auto taken =
+      ask_store(self).read([me, number, filter = std::move(filter), before, limit](queue_store& store) {
         caf::anon_send(me, page_read{number, store.list_tasks(filter, before, limit)});
       });
   if (taken)
@@ -95,7 +96,7 @@ task_reply completed(router_pointer self, task_reply reply) {
 
 /// The task's channel does not exist any more: there is no queue to ask, and nothing of it waits or runs.
 void act_without_channel(router_pointer self, const act_on_task& what, task value,
-                         std::function<void(task_reply)> done) {
+                         const std::function<void(task_reply)>& done) {
   switch (what.verb) {
   case task_verb::cancel:
     if (is_terminal(value.state)) {
@@ -126,7 +127,7 @@ void act_without_channel(router_pointer self, const act_on_task& what, task valu
             history->discard(std::move(attempts));
           }
           task_reply reply;
-          reply.value = change.after ? std::move(*change.after) : value;
+          reply.value = change.after ? *change.after : value;
           done(std::move(reply));
         });
     if (!taken)
@@ -144,10 +145,10 @@ void act_without_channel(router_pointer self, const act_on_task& what, task valu
 
 /// One verb on a task that the store has shown.
 void act_on_found(router_pointer self, const act_on_task& what, task value, bool wait_for_end,
-                  std::function<void(task_reply)> done) {
+                  const std::function<void(task_reply)>& done) {
   const auto found = self->state.channels.find(value.channel);
   if (found == self->state.channels.end() || found->second.emptied) {
-    act_without_channel(self, what, std::move(value), std::move(done));
+    act_without_channel(self, what, std::move(value), done);
     return;
   }
   if (found->second.failed) {
@@ -161,7 +162,7 @@ void act_on_found(router_pointer self, const act_on_task& what, task value, bool
   action.grace_ms = what.grace_ms;
   action.wait = wait_for_end;
   action.seen = value.state;
-  self->request(found->second.queue, action_timeout, queue_action{std::move(action)})
+  ask_queue(self, found->second, action_timeout, queue_action{std::move(action)})
       .then([done](task_reply& reply) { done(std::move(reply)); },
             [done](const caf::error& why) { done(failed(not_answered(why))); });
 }
@@ -264,75 +265,7 @@ void continue_bulk(router_pointer self, const bulk_pointer& job) {
     answer_bulk(self, job);
 }
 
-/// The statuses of several channels while they come in.
-struct gathering {
-  typed_response_promise<status_reply> promise;
-  status_reply answer;
-  size_t open = 0;
-};
-
 } // namespace
-
-void describe_channel(router_pointer self, const std::string& name, uint32_t limit,
-                      std::function<void(channel_status)> done) {
-  const auto found = self->state.channels.find(name);
-  channel_status known;
-  known.channel = name;
-  if (found == self->state.channels.end()) {
-    known.failure = no_such_channel(name);
-    done(std::move(known));
-    return;
-  }
-  const auto& entry = found->second;
-  known.record = entry.record;
-  known.worker = entry.record.worker.value_or(self->state.dependencies.concurrent);
-  if (entry.failed || !entry.queue) {
-    known.failure = channel_has_failed(name);
-    done(std::move(known));
-    return;
-  }
-  const auto complete = [known, done = std::move(done)](channel_status status) {
-    status.channel = known.channel;
-    status.record = known.record;
-    status.worker = known.worker;
-    done(std::move(status));
-  };
-  self->request(entry.queue, status_timeout, get_channel_status{limit})
-      .then([complete](channel_status& status) { complete(std::move(status)); },
-            [complete](const caf::error& why) {
-              channel_status unknown;
-              unknown.failure = not_answered(why);
-              complete(std::move(unknown));
-            });
-}
-
-caf::result<status_reply> report(router_pointer self, const get_status& request) {
-  auto& state = self->state;
-  if (!request.channel.empty() && state.channels.count(request.channel) == 0) {
-    status_reply none;
-    none.failure = error{error_code::not_found,
-                         "there is no channel " + request.channel + "; GET /status lists them all"};
-    return none;
-  }
-  std::vector<std::string> names;
-  for (const auto& [name, entry] : state.channels)
-    if (request.channel.empty() || name == request.channel)
-      names.push_back(name);
-  auto whole = std::make_shared<gathering>();
-  whole->promise = self->make_response_promise<status_reply>();
-  whole->open = names.size();
-  whole->answer.channels.resize(names.size());
-  auto promise = whole->promise;
-  if (names.empty())
-    whole->promise.deliver(std::move(whole->answer));
-  for (size_t i = 0; i < names.size(); ++i)
-    describe_channel(self, names[i], request.limit, [whole, i](channel_status status) {
-      whole->answer.channels[i] = std::move(status);
-      if (--whole->open == 0)
-        whole->promise.deliver(std::move(whole->answer));
-    });
-  return promise;
-}
 
 caf::result<task_reply> look_up(router_pointer self, const get_task& request) {
   auto promise = self->make_response_promise<task_reply>();

@@ -9,7 +9,7 @@ namespace task_runner {
 
 namespace {
 
-using supervisor_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
+using supervisor_pointer = probed_pointer<supervisor_actor, supervisor_state>;
 
 std::string name_of(const supervisor_state& state, const caf::actor_addr& address) {
   const auto& d = state.dependencies;
@@ -38,29 +38,52 @@ std::vector<std::string_view> supervisor_message_kinds() {
   return {"drain", "stop_now", "quiet", "end"};
 }
 
+const probe_shape& supervisor_shape() {
+  static const probe_shape shape = [] {
+    probe_shape made("supervisor", supervisor_message_kinds());
+    made.edges = {{"daemon", "supervisor"}, {"supervisor", "router"}, {"supervisor", "intake"}};
+    return made;
+  }();
+  return shape;
+}
+
 supervisor_actor::behavior_type supervisor(supervisor_pointer self, supervisor_dependencies dependencies) {
   auto& state = self->state;
   state.dependencies = std::move(dependencies);
   auto& d = state.dependencies;
+  self->watch(*d.probe);
   self->set_down_handler([self](const caf::down_msg& message) { on_down(self, message); });
   state.alive = {d.intake.address(), d.router.address(), d.asker.address()};
   self->monitor(d.intake);
   self->monitor(d.router);
   self->monitor(d.asker);
-  self->send(d.router, attach_supervisor{supervisor_actor{self}});
+  const auto tell_router = [self](auto message) {
+    const auto& to = self->state.dependencies;
+    to.probe->count(supervisor_edge::to_router);
+    self->send(to.router, std::move(message));
+  };
+  const auto drain_intake = [self] {
+    const auto& to = self->state.dependencies;
+    to.probe->count(supervisor_edge::to_intake);
+    self->send(to.intake, drain{});
+  };
+  tell_router(attach_supervisor{supervisor_actor{self}});
   const auto note = [self](supervisor_message kind) {
-    return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
+    auto& probe = *self->state.dependencies.probe;
+    if (kind != supervisor_message::quiet)
+      probe.count(supervisor_edge::from_daemon);
+    return handling(probe, static_cast<size_t>(kind));
   };
   return {
       [=](const drain&) {
         const auto guard = note(supervisor_message::drain);
-        self->send(self->state.dependencies.intake, drain{});
-        self->send(self->state.dependencies.router, drain{});
+        drain_intake();
+        tell_router(drain{});
       },
       [=](const stop_now&) {
         const auto guard = note(supervisor_message::stop_now);
-        self->send(self->state.dependencies.intake, drain{});
-        self->send(self->state.dependencies.router, stop_now{});
+        drain_intake();
+        tell_router(stop_now{});
       },
       [=](const all_quiet&) {
         const auto guard = note(supervisor_message::quiet);
@@ -72,7 +95,7 @@ supervisor_actor::behavior_type supervisor(supervisor_pointer self, supervisor_d
         if (current.ending)
           return;
         current.ending = true;
-        self->send(current.dependencies.router, shut_down{});
+        tell_router(shut_down{});
         self->send_exit(current.dependencies.intake, caf::exit_reason::user_shutdown);
         self->send_exit(current.dependencies.asker, caf::exit_reason::user_shutdown);
         if (current.alive.empty())

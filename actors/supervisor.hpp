@@ -3,7 +3,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
-#include "actors/probe.hpp"
+#include "actors/probed_actor.hpp"
 
 #include <caf/actor.hpp>
 
@@ -36,7 +36,11 @@ struct supervisor_state {
 enum class supervisor_message : size_t { drain, stop_now, quiet, end };
 std::vector<std::string_view> supervisor_message_kinds();
 
-supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+/// What a supervisor's probe counts.
+enum class supervisor_edge : size_t { from_daemon, to_router, to_intake };
+const probe_shape& supervisor_shape();
+
+supervisor_actor::behavior_type supervisor(probed_pointer<supervisor_actor, supervisor_state> self,
                                            supervisor_dependencies dependencies);
 
 } // namespace task_runner

@@ -179,8 +179,10 @@ std::vector<given_value> parse_environment(const std::map<std::string, std::stri
     const auto& [name, value] = *at;
     if (name.compare(0, prefix.size(), prefix) != 0)
       break;
-    // Set for every command: a command that starts a daemon of its own hands them on.
-    if (name == "TASK_RUNNER_TASK_ID" || name == "TASK_RUNNER_CHANNEL" || name == "TASK_RUNNER_ATTEMPT")
+    // Set for every command: a command that starts a daemon of its own hands them on. The last two are for
+    // clients.
+    if (name == "TASK_RUNNER_TASK_ID" || name == "TASK_RUNNER_CHANNEL" || name == "TASK_RUNNER_ATTEMPT" ||
+        name == "TASK_RUNNER_ADDRESS" || name == "TASK_RUNNER_TOKEN")
       continue;
     const auto& rows = option_rows();
     const auto row = std::find_if(rows.begin(), rows.end(), [&name = name](const option_row& candidate) {

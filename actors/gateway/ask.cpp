@@ -20,17 +20,46 @@ void fail_overdue(asker_pointer self) {
   set_alarm(self, now);
 }
 
+void count_origin(actor_probe& probe, ask_origin origin) {
+  switch (origin) {
+  case ask_origin::http:
+    probe.count(gateway_edge::from_http);
+    break;
+  case ask_origin::redis:
+    probe.count(gateway_edge::from_redis);
+    break;
+  case ask_origin::daemon:
+    probe.count(gateway_edge::from_daemon);
+    break;
+  case ask_origin::batch:
+    break;
+  }
+}
+
 } // namespace
+
+const probe_shape& asker_shape() {
+  static const probe_shape shape = [] {
+    probe_shape made("gateway", {"ask", "deadline"});
+    made.edges = {{"http", "gateway"},   {"redis", "gateway"},  {"daemon", "gateway"},
+                  {"gateway", "intake"}, {"gateway", "router"}, {"gateway", "batch"}};
+    made.watched_by = "supervisor";
+    return made;
+  }();
+  return shape;
+}
 
 caf::behavior asker(asker_pointer self, std::shared_ptr<actor_probe> probe) {
   self->state.probe = std::move(probe);
+  self->watch(*self->state.probe);
   return {
       [self](ask_request& request) {
-        const handling guard(*self->state.probe, 0, self->mailbox().size());
+        const handling guard(*self->state.probe, 0);
+        count_origin(*self->state.probe, request.from);
         request.perform(self);
       },
       [self](const deadline_passed&) {
-        const handling guard(*self->state.probe, 1, self->mailbox().size());
+        const handling guard(*self->state.probe, 1);
         fail_overdue(self);
       },
   };
@@ -61,7 +90,8 @@ void actor_push_sink::push(std::vector<push_item> items, push_completion done) {
         for (auto& reply : replies)
           reply.failure = why;
         (*complete)(std::move(replies));
-      });
+      },
+      ask_origin::redis);
 }
 
 } // namespace task_runner

@@ -6,7 +6,7 @@
 #include "actors/gateway/request_deadlines.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/lent_thread.hpp"
-#include "actors/probe.hpp"
+#include "actors/probed_actor.hpp"
 #include "services/ports/push_sink.hpp"
 
 #include <caf/all.hpp>
@@ -14,6 +14,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace task_runner {
@@ -24,11 +25,15 @@ struct asker_state {
   request_deadlines deadlines;
 };
 
-using asker_pointer = caf::stateful_actor<asker_state>*;
+using asker_pointer = probed_actor<caf::stateful_actor<asker_state>>*;
+
+/// Who has the asking actor ask.
+enum class ask_origin : uint8_t { http, redis, daemon, batch };
 
 /// One request, as the asking actor performs it, once.
 struct ask_request {
   std::function<void(asker_pointer)> perform;
+  ask_origin from = ask_origin::http;
 };
 
 /// The asking actor's alarm: deadlines have passed.
@@ -41,8 +46,22 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::deadline_passed)
 
 namespace task_runner {
 
-inline std::vector<std::string_view> asker_message_kinds() {
-  return {"ask", "deadline"};
+/// What the asking actor's probe counts. What the batch actor has asked is counted there.
+enum class gateway_edge : size_t { from_http, from_redis, from_daemon, to_intake, to_router, to_batch };
+const probe_shape& asker_shape();
+
+/// The edge that a request to this actor takes; nothing for one that has no place in the daemon.
+constexpr std::optional<gateway_edge> edge_to(const intake_actor*) {
+  return gateway_edge::to_intake;
+}
+constexpr std::optional<gateway_edge> edge_to(const router_actor*) {
+  return gateway_edge::to_router;
+}
+constexpr std::optional<gateway_edge> edge_to(const batch_actor*) {
+  return gateway_edge::to_batch;
+}
+constexpr std::optional<gateway_edge> edge_to(const void*) {
+  return std::nullopt;
 }
 
 /// The behaviour of the asking actor.
@@ -61,6 +80,8 @@ request_deadlines::place limit_request(asker_pointer self, std::chrono::millisec
 template <class Reply, class Target, class Request, class OnReply, class OnError>
 void request_in_time(asker_pointer self, const Target& target, std::chrono::milliseconds timeout,
                      Request request, OnReply on_reply, OnError on_error) {
+  if constexpr (constexpr auto edge = edge_to(static_cast<const Target*>(nullptr)); edge.has_value())
+    self->state.probe->count(*edge);
   const auto answer = self->request(target, caf::infinite, std::move(request));
   const auto place = limit_request(self, timeout, answer.id());
   answer.then(
@@ -78,14 +99,16 @@ void request_in_time(asker_pointer self, const Target& target, std::chrono::mill
 /// with the reply, or `on_error` with `timeout` or `unavailable`. Thread-safe, never blocks.
 template <class Reply, class Target, class Request>
 void ask(const caf::actor& via, const Target& target, Request request, std::chrono::milliseconds timeout,
-         std::function<void(Reply&)> on_reply, std::function<void(error)> on_error) {
+         std::function<void(Reply&)> on_reply, std::function<void(error)> on_error,
+         ask_origin origin = ask_origin::http) {
   auto payload = std::make_shared<Request>(std::move(request));
   const lent_thread lent(via.home_system());
   caf::anon_send(via, ask_request{[target, timeout, payload = std::move(payload), fail = std::move(on_error),
                                    succeed = std::move(on_reply)](asker_pointer self) mutable {
-                   request_in_time<Reply>(self, target, timeout, std::move(*payload), std::move(succeed),
-                                          std::move(fail));
-                 }});
+                                    request_in_time<Reply>(self, target, timeout, std::move(*payload),
+                                                           std::move(succeed), std::move(fail));
+                                  },
+                                  origin});
 }
 
 /// The way in for sources.

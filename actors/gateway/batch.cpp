@@ -14,7 +14,6 @@ namespace task_runner {
 
 namespace {
 
-using batch_pointer = batch_actor::stateful_pointer<batch_state>;
 using open_batch_pointer = std::shared_ptr<open_batch>;
 
 /// Most lines, blank ones too, and about how many bytes of them, that are read in one turn and handed over
@@ -143,7 +142,7 @@ void write_down(open_batch& one, const batch_slice& slice, const std::vector<pus
 void go_on(batch_pointer self, const open_batch_pointer& one);
 
 handling note(batch_pointer self, batch_message kind) {
-  return handling(*self->state.dependencies.probe, static_cast<size_t>(kind), self->mailbox().size());
+  return handling(*self->state.dependencies.probe, static_cast<size_t>(kind));
 }
 
 /// Goes on after the others had their turn. It takes the way round through another actor, as CAF would hand
@@ -153,7 +152,9 @@ void take_turn(batch_pointer self, const open_batch_pointer& one) {
     const auto guard = note(self, batch_message::turn);
     go_on(self, one);
   };
-  self->request(self->state.dependencies.asker, slice_timeout, ask_request{[](asker_pointer) {}})
+  const auto& d = self->state.dependencies;
+  d.probe->count(batch_edge::to_gateway);
+  self->request(d.asker, slice_timeout, ask_request{[](asker_pointer) {}, ask_origin::batch})
       .then(step, [step](const caf::error&) { step(); });
 }
 
@@ -170,6 +171,7 @@ void take_replies(batch_pointer self, const open_batch_pointer& one, const batch
 
 void hand_over(batch_pointer self, const open_batch_pointer& one, const std::shared_ptr<batch_slice>& slice) {
   const auto count = slice->items.size();
+  self->state.dependencies.probe->count(batch_edge::to_intake);
   self->request(self->state.dependencies.intake, slice_timeout, push_batch{std::move(slice->items)})
       .then(
           [=](push_replies& answer) {
@@ -275,12 +277,27 @@ batch_state::~batch_state() {
     one->promise.deliver(gone);
 }
 
-std::vector<std::string_view> batch_message_kinds() {
-  return {"lines", "decided", "turn"};
+void batch_state::measure(actor_probe& probe, size_t) const {
+  // Each that is open has one request of its own on its way.
+  probe.set_in_flight(open.size() + waiting.size());
+  probe.set_facts({static_cast<int64_t>(open.size()), static_cast<int64_t>(waiting.size()),
+                   static_cast<int64_t>(waiting_bytes)});
+}
+
+const probe_shape& batch_shape() {
+  static const probe_shape shape = [] {
+    probe_shape made("batch", {"lines", "decided", "turn"});
+    made.edges = {{"batch", "intake"}, {"batch", "gateway"}};
+    made.facts = {"open", "waiting", "waiting_bytes"};
+    made.watched_by = "gateway";
+    return made;
+  }();
+  return shape;
 }
 
 batch_actor::behavior_type batch(batch_pointer self, batch_dependencies dependencies) {
   self->state.dependencies = std::move(dependencies);
+  self->watch(*self->state.dependencies.probe);
   self->link_to(self->state.dependencies.asker);
   return {
       [=](push_lines& what) -> caf::result<push_lines_reply> {

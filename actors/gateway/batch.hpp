@@ -4,7 +4,7 @@
 
 #include "actors/gateway/line_results.hpp"
 #include "actors/interfaces.hpp"
-#include "actors/probe.hpp"
+#include "actors/probed_actor.hpp"
 #include "services/wire/json_lines.hpp"
 
 #include <caf/all.hpp>
@@ -76,6 +76,8 @@ struct batch_state {
   /// Whoever still waits is told that nobody works on it any more.
   ~batch_state();
 
+  void measure(actor_probe& probe, size_t asked) const;
+
   batch_dependencies dependencies;
   std::vector<std::shared_ptr<open_batch>> open;
   std::deque<std::shared_ptr<open_batch>> waiting;
@@ -85,9 +87,13 @@ struct batch_state {
 };
 
 enum class batch_message : size_t { lines, decided, turn };
-std::vector<std::string_view> batch_message_kinds();
 
-batch_actor::behavior_type batch(batch_actor::stateful_pointer<batch_state> self,
-                                 batch_dependencies dependencies);
+/// What a batch actor's probe counts.
+enum class batch_edge : size_t { to_intake, to_gateway };
+const probe_shape& batch_shape();
+
+using batch_pointer = probed_pointer<batch_actor, batch_state>;
+
+batch_actor::behavior_type batch(batch_pointer self, batch_dependencies dependencies);
 
 } // namespace task_runner

@@ -1,6 +1,9 @@
-// The routes about the daemon itself: is it alive, has it started, can it work, shall it stop.
+// The routes about the daemon itself: is it alive, has it started, can it work, what do its actors do, shall
+// it stop.
 #include "actors/gateway/handlers.hpp"
+#include "actors/gateway/render.hpp"
 #include "actors/gateway/requests.hpp"
+#include "services/observability/metrics_page.hpp"
 #include "services/wire/json_text.hpp"
 
 #include <algorithm>
@@ -77,6 +80,25 @@ void show_problem(const http_request& request, const http_responder& responder) 
   responder.send_envelope(200, "ok", data);
 }
 
+/// Answered on the thread that asks, from what the actors have noted: it needs none of them.
+void list_actors_now(const gateway_pointer& shared, const http_request& request,
+                     const http_responder& responder) {
+  const auto listing = decode_actor_list(request);
+  if (!listing) {
+    responder.fail(listing.failure());
+    return;
+  }
+  const auto& filter = listing->filter;
+  if (!filter.channel.empty() && shared->probes->list({filter.channel, {}}, {}, 1).empty()) {
+    responder.fail({error_code::not_found,
+                    "there is no channel " + filter.channel + "; GET /api/v1/channels lists them all"});
+    return;
+  }
+  // One more than is wanted, to know whether there are more.
+  const auto found = shared->probes->list(filter, listing->after, listing->limit + 1);
+  responder.send_envelope(200, "ok", render_actor_page(found, listing->limit));
+}
+
 void stop(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
   auto now = decode_stop(request);
   if (!now) {
@@ -104,6 +126,17 @@ void add_daemon_routes(route_table& routes, const gateway_pointer& shared) {
                         responder.send_envelope(200, "ok", R"({"started":true})");
                       else
                         responder.fail({error_code::unavailable, "the daemon is starting; ask again soon"});
+                    }});
+  // Also while the daemon starts and stops: that is when one wants to know.
+  routes.push_back(
+      {"GET", "/api/v1/actors", [shared](const http_request& request, const http_responder& responder) {
+         list_actors_now(shared, request, responder);
+       }});
+  routes.push_back({"GET", "/metrics", [shared](const http_request&, const http_responder& responder) {
+                      if (shared->open.load(std::memory_order_acquire) && shared->describe_metrics)
+                        responder.send(200, metrics_media_type, shared->describe_metrics());
+                      else
+                        responder.fail({error_code::unavailable, "the daemon is starting or stopping"});
                     }});
   routes.push_back({"GET", "/api/v1/problems", list_problems});
   routes.push_back({"GET", "/api/v1/problems/:code", show_problem});

@@ -5,6 +5,8 @@
 #include "actors/gateway/ask.hpp"
 #include "actors/gateway/push_gathering.hpp"
 #include "services/ports/output_reader.hpp"
+#include "services/streaming/event_hub.hpp"
+#include "services/streaming/output_followers.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -51,8 +53,14 @@ struct gateway {
   const probe_registry* probes = nullptr;
   /// Reads the output of tasks.
   output_reader* outputs = nullptr;
+  /// Streams it while it is written.
+  output_followers* followers = nullptr;
+  /// Tells what happens to tasks and channels.
+  event_hub* events = nullptr;
   /// Renders the `daemon` object of /status.
   std::function<std::string()> describe_daemon;
+  /// The page of metrics. Called from any thread, must not block.
+  std::function<std::string()> describe_metrics;
   /// Tells the daemon to stop: with `now` running commands are ended, otherwise they are waited for. Called
   /// from any thread, may be called repeatedly, must not block.
   std::function<void(bool now)> request_stop;

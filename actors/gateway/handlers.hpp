@@ -51,10 +51,14 @@ void remove_channel_by_path(const gateway_pointer& shared, const http_request& r
 void add_task_routes(route_table& routes, const gateway_pointer& shared);
 /// Many pushes in one request.
 void add_batch_routes(route_table& routes, const gateway_pointer& shared);
+/// What happens to tasks and channels.
+void add_event_routes(route_table& routes, const gateway_pointer& shared);
 /// What tasks wrote.
 void add_output_routes(route_table& routes, const gateway_pointer& shared);
 void add_channel_routes(route_table& routes, const gateway_pointer& shared);
 void add_daemon_routes(route_table& routes, const gateway_pointer& shared);
+/// The description of this API.
+void add_document_routes(route_table& routes);
 /// The later paths of the predecessor.
 void add_alias_routes(route_table& routes, const gateway_pointer& shared);
 

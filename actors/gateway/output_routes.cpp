@@ -1,5 +1,6 @@
-// The route of what tasks wrote: by byte offset or HTTP range, a piece at a time.
-// The files are read by a thread of their own, so that a slow disk holds up nobody else.
+// The route of what tasks wrote: by byte offset or HTTP range, a piece at a time; following.cpp has it as it
+// is written. The files are read by a thread of their own, so that a slow disk holds up nobody else.
+#include "actors/gateway/following.hpp"
 #include "actors/gateway/handlers.hpp"
 #include "actors/gateway/requests.hpp"
 #include "services/http/byte_range.hpp"
@@ -92,6 +93,15 @@ void read_output_of(const gateway_pointer& shared, const task& value, const outp
 
 void show_output(const gateway_pointer& shared, const http_request& request,
                  const http_responder& responder) {
+  const auto follows = decode_follow(request);
+  if (!follows) {
+    responder.fail(follows.failure());
+    return;
+  }
+  if (*follows) {
+    follow_output(shared, request, responder);
+    return;
+  }
   auto wanted = decode_output(request);
   if (!wanted) {
     responder.fail(wanted.failure());

@@ -57,13 +57,6 @@ void write_push(json_writer& json, const push_reply& reply) {
       .member("task_id", reply.task_id);
 }
 
-/// The actors of a channel are called KIND:CHANNEL.
-bool belongs_to(const actor_probe& probe, std::string_view channel) {
-  const std::string_view name = probe.name();
-  return name.size() == probe.kind().size() + 1 + channel.size() &&
-         name.substr(probe.kind().size() + 1) == channel;
-}
-
 } // namespace
 
 void write_time(json_writer& json, std::string_view name, wall_time_ms time_ms) {
@@ -132,31 +125,6 @@ std::string render_channel(const channel_status& channel) {
   json_writer json(text);
   size_t bytes_left = status_bytes_max;
   write_channel(json, channel, bytes_left);
-  return text;
-}
-
-std::string render_actors(const std::vector<std::shared_ptr<const actor_probe>>& probes,
-                          std::string_view channel) {
-  std::string text;
-  json_writer json(text);
-  json.begin_array();
-  for (const auto& probe : probes) {
-    if (!channel.empty() && !belongs_to(*probe, channel))
-      continue;
-    json.begin_object()
-        .member("name", probe->name())
-        .member("kind", probe->kind())
-        .member("mailbox_depth", probe->mailbox_depth())
-        .key("handled")
-        .begin_object();
-    const auto& kinds = probe->message_kinds();
-    for (size_t i = 0; i < kinds.size(); ++i)
-      json.member(kinds[i], probe->handled(i));
-    json.end_object().member("restarts", probe->restarts());
-    write_time(json, "busy_since", probe->busy_since_ms());
-    json.end_object();
-  }
-  json.end_array();
   return text;
 }
 

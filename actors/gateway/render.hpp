@@ -31,13 +31,23 @@ std::string render_channels(const std::vector<channel_status>& channels);
 /// `{"tasks":[…],"count":N,…}`
 std::string render_channel(const channel_status& channel);
 
-/// `[{"name":S,"kind":S,"mailbox_depth":N,"handled":{KIND:N},"restarts":N,"busy_since":TIME or null},…]`;
-/// only those of `channel` unless that is empty.
-std::string render_actors(const std::vector<std::shared_ptr<const actor_probe>>& probes,
-                          std::string_view channel = {});
+/// The actors as /status has them: `[{"name":S,"kind":S,"channel":S or null,"mailbox_depth":N,
+/// "mailbox_peak":N,"handled":{KIND:N},"restarts":N,"in_flight":N,"busy_since":TIME or null},…]`; no
+/// services.
+std::string render_actors(const probe_registry::probes& probes);
+
+/// `{"items":[…],"edges":[{"from":S,"to":S,"messages":N},…],"next":CURSOR or null}`: the first actors, at
+/// most `limit` and about `page_bytes_max`, with the edges that they count. `next` stands for those that are
+/// left.
+std::string render_actor_page(const probe_registry::probes& probes, size_t limit);
 
 /// One task as `GET /api/v1/tasks/{id}` has it, with its earlier attempts. The reply must have a value.
 std::string render_task(const task_reply& reply);
+
+/// Why a task does not run:
+/// `{"id":S,"channel":S,"state":S,"reason":S,"message":S,"blocked_by":[…],"position":N,
+/// "position_at_least":N,"may_start_at":TIME}`, null for what is not known. The reply must not be a failure.
+std::string render_explanation(const explanation_reply& reply);
 
 /// `{"items":[…],"next":CURSOR or null}`; tasks without their attempts and options.
 std::string render_page(const task_page& page);

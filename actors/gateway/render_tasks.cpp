@@ -2,6 +2,7 @@
 #include "actors/gateway/render.hpp"
 #include "actors/gateway/render_parts.hpp"
 #include "actors/gateway/requests.hpp"
+#include "services/wire/outcome_json.hpp"
 #include "services/wire/task_options_json.hpp"
 
 #include <algorithm>
@@ -10,23 +11,8 @@ namespace task_runner {
 
 namespace {
 
-void write_outcome(json_writer& json, const outcome& how) {
-  json.begin_object().member("kind", to_string(how.kind));
-  if (how.kind == outcome_kind::exited)
-    json.member("code", how.code);
-  if (how.kind == outcome_kind::signalled)
-    json.member("signal", how.code);
-  if (!how.error.empty())
-    json.member("error", how.error);
-  json.end_object();
-}
-
 void write_outcome(json_writer& json, std::string_view name, const std::optional<outcome>& how) {
-  json.key(name);
-  if (how)
-    write_outcome(json, *how);
-  else
-    json.null();
+  write_outcome(json.key(name), how);
 }
 
 void write_duration(json_writer& json, wall_time_ms started_at_ms, wall_time_ms ended_at_ms) {
@@ -108,7 +94,63 @@ void write_attempts(json_writer& json, const task& value, const std::vector<atte
   json.end_array();
 }
 
+/// `{"kind":S,…}`: what each kind has is what is known of it.
+void write_blocker(json_writer& json, const blocker& one) {
+  json.begin_object().member("kind", to_string(one.what));
+  switch (one.what) {
+  case blocker::kind::task:
+    json.member("id", one.name).member("state", one.condition);
+    break;
+  case blocker::kind::channel:
+    json.member("name", one.name).member(one.condition, true);
+    break;
+  case blocker::kind::limit:
+    json.member("name", one.name).member("value", one.value);
+    if (one.used)
+      json.member("used", *one.used);
+    break;
+  case blocker::kind::time:
+  case blocker::kind::store:
+    write_time(json, "until", one.until_ms);
+    break;
+  case blocker::kind::daemon:
+    json.member(one.condition, true);
+    break;
+  }
+  json.end_object();
+}
+
+void write_place(json_writer& json, std::string_view name, const std::optional<uint64_t>& place) {
+  json.key(name);
+  if (place)
+    json.value(*place);
+  else
+    json.null();
+}
+
 } // namespace
+
+std::string render_explanation(const explanation_reply& reply) {
+  const auto& why = reply.why;
+  std::string text;
+  json_writer json(text);
+  json.begin_object()
+      .member("id", reply.value.id)
+      .member("channel", reply.value.channel)
+      .member("state", to_string(why.state))
+      .member("reason", to_string(why.reason))
+      .member("message", message_of(why))
+      .key("blocked_by")
+      .begin_array();
+  for (const auto& one : why.blocked_by)
+    write_blocker(json, one);
+  json.end_array();
+  write_place(json, "position", why.position);
+  write_place(json, "position_at_least", why.position_at_least);
+  write_time(json, "may_start_at", why.may_start_at_ms);
+  json.end_object();
+  return text;
+}
 
 std::string render_task(const task_reply& reply) {
   const auto& value = *reply.value;

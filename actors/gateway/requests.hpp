@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "actors/probe.hpp"
 #include "services/domain/push.hpp"
 #include "services/http/http_message.hpp"
 #include "services/wire/channel_members.hpp"
@@ -47,8 +48,19 @@ result<act_on_tasks> decode_bulk_action(const http_request& request, task_verb v
 /// The body of POST /api/v1/stop: `now`.
 result<bool> decode_stop(const http_request& request);
 
+/// Which actors are to be listed, behind which name, and how many.
+struct list_actors {
+  probe_filter filter;
+  std::string after;
+  uint32_t limit = 0;
+};
+
+/// The query of GET /api/v1/actors: `channel`, `kind`, `limit`, `cursor`.
+result<list_actors> decode_actor_list(const http_request& request);
+
 /// Where a listing goes on: opaque text for clients.
 std::string encode_cursor(uint64_t sequence);
+std::string encode_cursor(std::string_view name);
 
 /// `limit` of a listing: 1 to `limit_max`, `otherwise` when it is not given.
 result<uint32_t> decode_limit(const http_request& request, uint32_t otherwise, uint32_t limit_max);

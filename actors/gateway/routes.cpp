@@ -44,7 +44,7 @@ void status(const gateway_pointer& shared, const http_request& request, const ht
   ask_actor<status_reply>(shared, shared->router, get_status{channel, *limit}, responder,
                           [responder, shared, channel](const status_reply& answer) {
                             const auto members =
-                                "\"actors\":" + render_actors(shared->probes->list(), channel) +
+                                "\"actors\":" + render_actors(shared->probes->list({channel, {}})) +
                                 ",\"daemon\":" + shared->describe_daemon();
                             responder.send_envelope(200, "ok",
                                                     channel.empty() ? render_channels(answer.channels)
@@ -123,9 +123,11 @@ route_table make_routes(const gateway_pointer& shared) {
       {"POST", "/queue", when_open(shared, create)},
   };
   add_daemon_routes(routes, shared);
+  add_document_routes(routes);
   add_task_routes(routes, shared);
   add_batch_routes(routes, shared);
   add_output_routes(routes, shared);
+  add_event_routes(routes, shared);
   add_channel_routes(routes, shared);
   add_alias_routes(routes, shared);
   for (auto& one : routes)

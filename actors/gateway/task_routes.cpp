@@ -44,6 +44,14 @@ void show_task(const gateway_pointer& shared, const http_request& request, const
       [responder](const task_reply& answer) { responder.send_envelope(200, "ok", render_task(answer)); });
 }
 
+void show_why(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
+  ask_actor<explanation_reply>(shared, shared->router,
+                               explain_task{std::string(request.path_parameter("id"))}, responder,
+                               [responder](const explanation_reply& answer) {
+                                 responder.send_envelope(200, "ok", render_explanation(answer));
+                               });
+}
+
 /// One verb on one task: answers with the task as it stands afterwards.
 template <task_verb Verb>
 void act(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
@@ -84,6 +92,7 @@ void add_task_routes(route_table& routes, const gateway_pointer& shared) {
   add("POST", "/api/v1/tasks:retry", act_on_all<task_verb::retry>);
   add("POST", "/api/v1/tasks:delete", act_on_all<task_verb::remove>);
   add("GET", "/api/v1/tasks/:id", show_task);
+  add("GET", "/api/v1/tasks/:id/why", show_why);
   add("DELETE", "/api/v1/tasks/:id", act<task_verb::remove>);
   add("POST", "/api/v1/tasks/:id/cancel", act<task_verb::cancel>);
   add("POST", "/api/v1/tasks/:id/signal", act<task_verb::signal>);

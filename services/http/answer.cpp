@@ -116,9 +116,9 @@ std::string render_answer_head(const answer_head& head, const std::vector<http_h
     text += head.content_type;
     text += "\r\nX-Content-Type-Options: nosniff";
   }
-  if (!is_bodiless(head.status)) {
+  if (head.content_length && !is_bodiless(head.status)) {
     text += "\r\nContent-Length: ";
-    text += std::to_string(head.content_length);
+    text += std::to_string(*head.content_length);
   }
   if (head.close)
     text += "\r\nConnection: close";

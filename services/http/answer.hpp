@@ -5,6 +5,7 @@
 #include "services/http/http_message.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +18,9 @@ struct answer_head {
   int status = 200;
   /// Empty: no Content-Type (answers without a body).
   std::string_view content_type;
-  /// Length of the body, also when it is not sent because the request was HEAD.
-  uint64_t content_length = 0;
+  /// Length of the body, also when it is not sent because the request was HEAD. Unset: the body ends with the
+  /// connection, which `close` must announce.
+  std::optional<uint64_t> content_length = 0;
   /// The connection ends after this answer.
   bool close = false;
   /// An HTTP/1.0 client has to be told that it may go on.

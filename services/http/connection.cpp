@@ -66,7 +66,7 @@ void http_connection::receive(std::string_view bytes) {
   std::lock_guard<std::mutex> guard(mutex_);
   if (gone_)
     return;
-  if (phase_ == phase::lingering) {
+  if (phase_ == phase::lingering || phase_ == phase::streaming) {
     dropped_bytes_ += bytes.size();
     if (dropped_bytes_ > linger_bytes_max)
       cut();
@@ -262,9 +262,13 @@ void http_connection::transmit(const http_answer& what, bool close) {
   head.content_length = what.body.size();
   head.close = close;
   head.announce_keep_alive = is_http_1_0_;
-  auto text = render_answer_head(head, what.extra_headers);
-  const auto body = is_head_method_ || is_bodiless(what.status) ? std::string_view() : what.body;
   close_after_rest_ = close;
+  send_parts(render_answer_head(head, what.extra_headers),
+             is_head_method_ || is_bodiless(what.status) ? std::string_view() : what.body, what.hold);
+}
+
+/// Sends an answer; what does not fit the socket is kept.
+void http_connection::send_parts(std::string text, std::string_view body, const std::shared_ptr<void>& hold) {
   rest_.clear();
   rest_at_ = 0;
 
@@ -293,44 +297,62 @@ void http_connection::transmit(const http_answer& what, bool close) {
   } else {
     rest_ = body.substr(sent - text.size());
   }
-  rest_hold_ = what.hold;
+  rest_hold_ = hold;
   enter(phase::sending, monotonic_now_ms() + send_stall_max_ms);
   // Even when the worker itself is at it: it is the mailbox through which it learns that room is wanted.
   post();
 }
 
-void http_connection::send_rest() {
-  std::lock_guard<std::mutex> guard(mutex_);
-  if (gone_ || phase_ != phase::sending)
-    return;
-  bool progress = false;
+/// Sends of the rest what the socket takes. True when nothing is left; `progress` says whether it took any.
+bool http_connection::push_rest(bool& progress) {
   while (rest_at_ < rest_.size()) {
     const ssize_t sent =
         ::send(descriptor_, rest_.data() + rest_at_, rest_.size() - rest_at_, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR)
       continue;
-    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
       cut();
-      return;
-    }
-    if (sent < 0) {
-      if (progress)
-        enter(phase::sending, monotonic_now_ms() + send_stall_max_ms);
-      return;
-    }
+    if (sent < 0)
+      return false;
     rest_at_ += static_cast<size_t>(sent);
     progress = true;
   }
-  finish_answer();
+  return true;
+}
+
+void http_connection::send_rest() {
+  std::shared_ptr<const stream_listener> told;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (gone_ || rest_.empty() || (phase_ != phase::sending && phase_ != phase::streaming))
+      return;
+    bool progress = false;
+    if (!push_rest(progress)) {
+      // A stream's deadline asks for what has reached the client, not for what the socket takes.
+      if (progress && phase_ == phase::sending)
+        enter(phase::sending, monotonic_now_ms() + send_stall_max_ms);
+      return;
+    }
+    if (phase_ == phase::sending || stream_->ending) {
+      finish_answer();
+      return;
+    }
+    rest_ = {};
+    rest_at_ = 0;
+    told = stream_->listener;
+  }
+  if (told->on_room)
+    told->on_room();
 }
 
 bool http_connection::wants_room() const {
   std::lock_guard<std::mutex> guard(mutex_);
-  return !gone_ && phase_ == phase::sending;
+  return !gone_ && (phase_ == phase::sending || (phase_ == phase::streaming && !rest_.empty()));
 }
 
 /// All of the answer is with the kernel.
 void http_connection::finish_answer() {
+  leave_stream();
   rest_ = {};
   rest_hold_ = nullptr;
   rest_at_ = 0;
@@ -371,6 +393,12 @@ void http_connection::taken_from_mailbox() {
 /// Ends the connection now. The worker's poller reports the shutdown, and the descriptor is closed from
 /// there.
 void http_connection::cut() {
+  if (phase_ == phase::streaming) {
+    // What its client has not taken must not stay with the kernel for minutes.
+    const linger at_once{1, 0};
+    ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  }
+  leave_stream();
   rest_ = {};
   rest_hold_ = nullptr;
   input_ = {};
@@ -407,6 +435,9 @@ void http_connection::expire(int64_t now_ms) {
     transmit({told.status, told.content_type, told.body, no_headers}, !keep_alive_ || last_request_);
     break;
   }
+  case phase::streaming:
+    check_stream(now_ms);
+    break;
   case phase::sending:
   case phase::lingering:
     cut();
@@ -415,13 +446,20 @@ void http_connection::expire(int64_t now_ms) {
 }
 
 void http_connection::disconnected() {
-  std::lock_guard<std::mutex> guard(mutex_);
-  gone_ = true;
-  rest_ = {};
-  rest_hold_ = nullptr;
-  input_ = {};
-  input_at_ = 0;
-  deadline_ms_.store(never, std::memory_order_relaxed);
+  std::unique_ptr<stream_state> ended;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    leave_stream();
+    gone_ = true;
+    rest_ = {};
+    rest_hold_ = nullptr;
+    input_ = {};
+    input_at_ = 0;
+    deadline_ms_.store(never, std::memory_order_relaxed);
+    ended = std::move(stream_);
+  }
+  if (ended != nullptr && ended->listener->on_closed)
+    ended->listener->on_closed();
 }
 
 /// Drops what is consumed, and gives memory back when nothing is left.

@@ -1,12 +1,14 @@
 // One client connection: its bytes become requests one after the other, and answers from any thread become
 // bytes. It writes to the socket itself, under its own mutex and only until it is told that the client has
 // left; so a late answer can never reach the next client that happens to get the same descriptor number.
+// connection_stream.cpp has what concerns answers without an end.
 #pragma once
 
 #include "services/http/chunked_body.hpp"
 #include "services/http/envelope.hpp"
 #include "services/http/http_message.hpp"
 #include "services/http/http_rules.hpp"
+#include "services/http/http_stream.hpp"
 #include "services/http/request_head.hpp"
 #include "services/http/request_target.hpp"
 #include "services/http/worker_mailbox.hpp"
@@ -48,8 +50,20 @@ struct http_answer {
 /// Milliseconds on the monotonic clock, for deadlines.
 int64_t monotonic_now_ms() noexcept;
 
-/// One connection. answer() may be called from any thread; everything else belongs to the worker thread that
-/// owns the connection. No call blocks, none throws but for lack of memory.
+/// What came of the wish to answer with a stream.
+enum class stream_start : uint8_t {
+  opened,
+  /// The request was HEAD: it is answered, and there is nothing to write.
+  bodiless,
+  /// There are too many streams; the request is still to be answered.
+  too_many,
+  /// The client is gone, or the request is answered already.
+  too_late,
+};
+
+/// One connection. answer() and what concerns its stream may be called from any thread; everything else
+/// belongs to the worker thread that owns the connection. No call blocks, none throws but for lack of memory.
+/// No listener is called under a lock.
 class http_connection : public std::enable_shared_from_this<http_connection> {
 public:
   /// A deadline that never comes.
@@ -70,6 +84,24 @@ public:
   /// is answered already. What does not fit the socket at once is sent by the worker as room comes.
   bool answer(uint64_t number, const http_answer& what);
 
+  /// Answers request `number` with a stream, the last thing that this connection carries: the head now, and
+  /// what write_stream() is given. Once it has opened, `listener` hears of its end.
+  stream_start begin_stream(uint64_t number, std::string_view content_type,
+                            const std::vector<http_header>& extra_headers, stream_listener listener);
+
+  /// Appends to the stream. False when it is closed; it is cut when more waits for the client than the rules
+  /// allow.
+  bool write_stream(std::string_view bytes);
+
+  /// Nothing more is written; what is written is still sent.
+  void end_stream();
+
+  /// Whether write_stream() has anybody to write to.
+  bool is_streaming() const;
+
+  /// Bytes of the stream for which the kernel has had no room yet.
+  size_t unsent_of_stream() const;
+
   /// Answers 503 and closes: there are too many connections.
   void refuse_for_number();
 
@@ -79,7 +111,7 @@ public:
   /// The socket; its number may be another connection's after disconnected().
   int descriptor() const noexcept { return descriptor_; }
 
-  /// Whether a part of an answer waits for room in the socket.
+  /// Whether a part of an answer or stream waits for room in the socket.
   bool wants_room() const;
 
   /// There may be room in the socket again. Call next() afterwards.
@@ -112,8 +144,21 @@ private:
     answering,
     /// A part of the answer waits for room.
     sending,
+    /// The answer is a stream; a part of it may wait for room.
+    streaming,
     /// The last answer is sent; input is dropped until the client closes.
     lingering,
+  };
+
+  /// What a stream needs besides what every answer does.
+  struct stream_state {
+    std::shared_ptr<const stream_listener> listener;
+    /// All bytes it was given, the head included.
+    uint64_t written = 0;
+    /// How many of them had reached the client when that was last looked at.
+    uint64_t confirmed = 0;
+    /// Nothing more will be written.
+    bool ending = false;
   };
 
   bool read_head();
@@ -121,7 +166,14 @@ private:
   bool accept_head(request_head head);
   void refuse(const failed_request& failed);
   void transmit(const http_answer& what, bool close);
+  void send_parts(std::string head, std::string_view body, const std::shared_ptr<void>& hold);
+  bool push_rest(bool& progress);
   void finish_answer();
+  bool take_stream_place();
+  bool append_stream(std::string_view bytes);
+  uint64_t confirmed_of_stream() const;
+  void check_stream(int64_t now_ms);
+  void leave_stream();
   void enter(phase next, int64_t deadline_ms);
   void post();
   void cut();
@@ -160,6 +212,8 @@ private:
   size_t rest_at_ = 0;
   std::shared_ptr<void> rest_hold_;
   bool close_after_rest_ = false;
+  /// Set as long as somebody is to hear of the stream's end.
+  std::unique_ptr<stream_state> stream_;
   uint64_t dropped_bytes_ = 0;
   std::string peer_address_;
 };

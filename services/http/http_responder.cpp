@@ -6,6 +6,7 @@
 #include "services/observability/log.hpp"
 
 #include <atomic>
+#include <utility>
 
 namespace task_runner {
 
@@ -33,6 +34,26 @@ public:
     if (answered_.exchange(true, std::memory_order_acq_rel))
       return false;
     return connection_->answer(number_, what);
+  }
+
+  std::optional<http_stream> stream(std::string_view content_type,
+                                    const std::vector<http_header>& extra_headers, stream_listener listener) {
+    if (answered_.exchange(true, std::memory_order_acq_rel))
+      return std::nullopt;
+    switch (connection_->begin_stream(number_, content_type, extra_headers, std::move(listener))) {
+    case stream_start::opened:
+      return http_stream(connection_);
+    case stream_start::too_many: {
+      const error why{error_code::overloaded, "too many streams are open; try again later, or close some"};
+      const auto told = make_failure(form_, describe_failure(why));
+      connection_->answer(number_, {told.status, told.content_type, told.body, {}});
+      return std::nullopt;
+    }
+    case stream_start::bodiless:
+    case stream_start::too_late:
+      return std::nullopt;
+    }
+    return std::nullopt;
   }
 
   bool answered() const noexcept { return answered_.load(std::memory_order_acquire); }
@@ -77,6 +98,14 @@ bool http_responder::fail(const failed_request& failed, std::string_view members
   if (told.status != failed.status && (failed.status == 429 || failed.status == 503))
     extra_headers.push_back({"Retry-After", std::to_string(retry_after_s)});
   return exchange_->answer({told.status, told.content_type, told.body, extra_headers});
+}
+
+std::optional<http_stream> http_responder::stream(std::string_view content_type,
+                                                  const std::vector<http_header>& extra_headers,
+                                                  stream_listener listener) const {
+  if (exchange_ == nullptr)
+    return std::nullopt;
+  return exchange_->stream(content_type, extra_headers, std::move(listener));
 }
 
 bool http_responder::answered() const {

@@ -5,9 +5,11 @@
 #include "services/domain/error.hpp"
 #include "services/http/envelope.hpp"
 #include "services/http/http_message.hpp"
+#include "services/http/http_stream.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +47,13 @@ public:
   /// status is 200. `members_json` as for make_envelope.
   bool fail(const failed_request& failed, std::string_view members_json,
             std::vector<http_header> extra_headers = {}) const;
+
+  /// Answers 200 with a stream, after which the connection is closed; extra headers as for send(). Nothing
+  /// when there is nobody to write to, and `listener` hears nothing then: the request was HEAD and has its
+  /// answer, there are `streams_max` already, which was answered 503, or an answer counts no longer.
+  std::optional<http_stream> stream(std::string_view content_type,
+                                    const std::vector<http_header>& extra_headers,
+                                    stream_listener listener) const;
 
   /// Whether an answer has been given. Says nothing of whether it arrived.
   bool answered() const;

@@ -21,6 +21,9 @@ struct http_rules {
   int64_t request_timeout_ms = 0;
   int64_t idle_timeout_ms = 0;
   uint32_t connections_max = 0;
+  uint32_t streams_max = 0;
+  size_t stream_unsent_max = 0;
+  int64_t stream_stall_ms = 0;
   std::vector<std::string> legacy_200_paths;
   guard_policy guard;
 };
@@ -36,6 +39,10 @@ constexpr uint64_t body_bytes_per_ms_min = 64;
 /// Longest wait for room in the socket while an answer is being sent, from one piece to the next,
 /// milliseconds; then the connection is cut.
 constexpr int64_t send_stall_max_ms = 30'000;
+
+/// What the kernel may hold of a stream that has not reached the client, bytes (it allows for twice as much,
+/// with what it needs itself). Left to itself it would take megabytes for each client that reads slowly.
+constexpr int stream_send_buffer = 32'768;
 
 /// After the last answer the client gets this long to read it and close, milliseconds; then the connection is
 /// cut.
@@ -56,6 +63,11 @@ struct http_counters {
   std::atomic<uint64_t> requests_refused{0};
   /// Answers that found their client gone, or their request timed out.
   std::atomic<uint64_t> answers_dropped{0};
+  std::atomic<uint64_t> streams_open{0};
+  /// Refused with 503 for being more than `streams_max`.
+  std::atomic<uint64_t> streams_refused{0};
+  /// Cut for what their clients had not read.
+  std::atomic<uint64_t> streams_cut{0};
 };
 
 } // namespace task_runner

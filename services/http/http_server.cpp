@@ -33,6 +33,12 @@ constexpr uint64_t least_part = 4;
 /// Even a tiny limit on open files leaves the server this many connections.
 constexpr uint32_t connections_min = 16;
 
+/// Streams leave one in so many connections to other requests.
+constexpr uint32_t streamless_part = 4;
+
+/// A stream's head must fit what may wait.
+constexpr uint32_t stream_unsent_min = 1'024;
+
 bool is_routable_method(std::string_view method) {
   constexpr std::array methods{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
   return std::find(methods.begin(), methods.end(), method) != methods.end();
@@ -159,9 +165,11 @@ public:
 
 private:
   result<void> check_options() const {
-    const bool sizes = options_.body_max > 0 && options_.header_max > 0 && options_.connections_max > 0;
+    const bool sizes = options_.body_max > 0 && options_.header_max > 0 && options_.connections_max > 0 &&
+                       options_.streams_max > 0 && options_.stream_unsent_max >= stream_unsent_min;
     const bool times = options_.header_deadline_ms > 0 && options_.body_deadline_ms > 0 &&
-                       options_.request_timeout_ms > 0 && options_.idle_timeout_ms > 0;
+                       options_.request_timeout_ms > 0 && options_.idle_timeout_ms > 0 &&
+                       options_.stream_stall_ms > 0;
     if (!sizes || !times || options_.threads == 0 || options_.threads > threads_max)
       return error{
           error_code::invalid_argument,
@@ -179,6 +187,10 @@ private:
     rules->request_timeout_ms = options_.request_timeout_ms;
     rules->idle_timeout_ms = options_.idle_timeout_ms;
     rules->connections_max = connections_that_fit(options_.connections_max);
+    rules->streams_max =
+        std::min(options_.streams_max, rules->connections_max - rules->connections_max / streamless_part);
+    rules->stream_unsent_max = options_.stream_unsent_max;
+    rules->stream_stall_ms = options_.stream_stall_ms;
     rules->legacy_200_paths = options_.legacy_200_paths;
     rules->guard.allow_hosts = options_.allow_hosts;
     // Whoever binds to an address or name on purpose is reached under it.

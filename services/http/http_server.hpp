@@ -42,6 +42,14 @@ struct http_server_options {
   /// Connections beyond it are answered 503 and closed. Lowered at the start to what the limit on open files
   /// leaves room for.
   uint32_t connections_max = 8'192;
+  /// Streams beyond it are answered 503. Lowered at the start to three quarters of the connections, so that
+  /// streams leave room for other requests.
+  uint32_t streams_max = 4'096;
+  /// What may wait for a stream's client, besides what the kernel takes (some 64 KiB); beyond it the client
+  /// is cut off. 1,024 to hold a head at least.
+  uint32_t stream_unsent_max = 65'536;
+  /// A stream's client that has something to take, and takes nothing of it for so long, is cut off.
+  int64_t stream_stall_ms = 10'000;
   /// On these paths, and below them ("/a" stands for "/a" and "/a/b"; "/" for itself alone), envelopes are
   /// sent with HTTP status 200, whatever their status_code. What is refused before a path is known is not.
   std::vector<std::string> legacy_200_paths;

@@ -2,6 +2,8 @@
 // The ring lies on disk, so that hundreds of chatty commands cost the launcher no memory.
 #include "services/launcher/output_file.hpp"
 
+#include "services/launcher/output_view.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -14,45 +16,25 @@
 namespace task_runner {
 namespace {
 
-constexpr std::string_view tail_magic = "TRTAIL1\n";
-constexpr uint64_t tail_header_size = 32;
+using output_layout::cannot_read;
+using output_layout::marker_line;
+using output_layout::open_output;
+using output_layout::output_view;
+using output_layout::read_at;
+using output_layout::read_ring;
+using output_layout::read_tail_header;
+using output_layout::tail_header;
+using output_layout::tail_header_size;
+using output_layout::tail_magic;
+
 /// How often a reader starts over because the ring moved under it; then it takes what it has.
 constexpr int read_attempts_max = 3;
 /// Largest single read_output, bytes: a caller's mistake must not become an allocation of gigabytes.
 constexpr size_t read_length_max = 16'777'216;
 
-struct tail_header {
-  uint64_t head_size = 0;
-  uint64_t ring_size = 0;
-  uint64_t ring_total = 0;
-};
-
 void put_number(char* out, uint64_t value) noexcept {
   for (int i = 0; i < 8; ++i)
     out[i] = static_cast<char>((value >> (8 * i)) & 0xffU);
-}
-
-uint64_t get_number(const char* in) noexcept {
-  uint64_t value = 0;
-  for (int i = 0; i < 8; ++i)
-    value |= static_cast<uint64_t>(static_cast<unsigned char>(in[i])) << (8 * i);
-  return value;
-}
-
-/// Reads exactly as much as there is, up to `length`; -1 on an error.
-ssize_t read_at(int descriptor, char* out, size_t length, uint64_t offset) noexcept {
-  size_t done = 0;
-  while (done < length) {
-    const ssize_t n = ::pread(descriptor, out + done, length - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return -1;
-    if (n == 0)
-      break;
-    done += static_cast<size_t>(n);
-  }
-  return static_cast<ssize_t>(done);
 }
 
 /// Writes everything, or says how much of it stands.
@@ -67,27 +49,6 @@ size_t write_at(int descriptor, const char* bytes, size_t length, uint64_t offse
     done += static_cast<size_t>(n);
   }
   return done;
-}
-
-std::optional<tail_header> read_tail_header(int tail) noexcept {
-  std::array<char, tail_header_size> bytes{};
-  if (read_at(tail, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()) ||
-      std::string_view(bytes.data(), tail_magic.size()) != tail_magic)
-    return std::nullopt;
-  tail_header header;
-  header.head_size = get_number(bytes.data() + 8);
-  header.ring_size = get_number(bytes.data() + 16);
-  header.ring_total = get_number(bytes.data() + 24);
-  if (header.ring_size == 0)
-    return std::nullopt;
-  return header;
-}
-
-/// The line between head and tail; empty when nothing was left out.
-std::string marker_line(uint64_t dropped) {
-  if (dropped == 0)
-    return {};
-  return "\n[task-runner: " + std::to_string(dropped) + " bytes of output left out here]\n";
 }
 
 /// Two hexadecimal digits of FNV-1a over the task id: the same for all attempts of a task, on every build.
@@ -105,72 +66,6 @@ std::string shard_of(std::string_view task_id) {
 /// Path relative to `output`. The attempt's number is always there, so an id like `..` stays a plain name.
 std::string name_of(const attempt_key& key) {
   return shard_of(key.task_id) + "/" + key.task_id + "." + std::to_string(key.attempt);
-}
-
-/// Where the bytes of an attempt stand at one moment.
-struct output_view {
-  launcher::owned_descriptor head;
-  launcher::owned_descriptor tail;
-  uint64_t head_size = 0;
-  tail_header ring;
-  std::string marker;
-  uint64_t tail_size = 0;
-
-  uint64_t size() const noexcept { return head_size + marker.size() + tail_size; }
-};
-
-error cannot_read(const std::string& path, int reason) {
-  return {error_code::unavailable, "cannot read the captured output " + path + ": " + std::strerror(reason)};
-}
-
-/// Opens what there is; no value when there is no output.
-result<std::optional<output_view>> open_output(const std::string& state_dir, const attempt_key& key) {
-  const std::string path = state_dir + "/" + output_path(key);
-  output_view view;
-  view.head.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!view.head) {
-    if (errno == ENOENT)
-      return std::optional<output_view>();
-    return cannot_read(path, errno);
-  }
-  view.tail.reset(::open((path + ".tail").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!view.tail && errno != ENOENT)
-    return cannot_read(path + ".tail", errno);
-  if (view.tail) {
-    if (const std::optional<tail_header> header = read_tail_header(view.tail.get())) {
-      view.ring = *header;
-      view.head_size = header->head_size;
-      view.tail_size = std::min(header->ring_total, header->ring_size);
-      view.marker = marker_line(header->ring_total - view.tail_size);
-      return std::optional<output_view>(std::move(view));
-    }
-    view.tail.reset();
-  }
-  // Asked for after the tail was seen to be gone: then the merge is complete.
-  struct stat facts {};
-  if (::fstat(view.head.get(), &facts) != 0)
-    return cannot_read(path, errno);
-  view.head_size = static_cast<uint64_t>(facts.st_size);
-  return std::optional<output_view>(std::move(view));
-}
-
-/// Appends to `out` the part of the ring that is `length` bytes from `offset` of the tail in its order.
-bool read_ring(const output_view& view, uint64_t offset, size_t length, std::string& out) {
-  const uint64_t first = view.ring.ring_total - view.tail_size + offset;
-  size_t done = 0;
-  while (done < length) {
-    const uint64_t at = (first + done) % view.ring.ring_size;
-    const size_t part = static_cast<size_t>(std::min<uint64_t>(length - done, view.ring.ring_size - at));
-    const size_t before = out.size();
-    out.resize(before + part);
-    const ssize_t n = read_at(view.tail.get(), out.data() + before, part, tail_header_size + at);
-    if (n != static_cast<ssize_t>(part)) {
-      out.resize(before);
-      return n >= 0;
-    }
-    done += part;
-  }
-  return true;
 }
 
 /// Appends the tail file to the head file: marker, then the ring in order. False when something did not fit.

@@ -17,7 +17,4 @@ namespace task_runner {
 std::string make_rejected_entry(std::string_view reason, wall_time_ms at_ms, std::string_view message,
                                 uint64_t length);
 
-/// Base64 with padding (RFC 4648, section 4).
-std::string encode_base64(std::string_view bytes);
-
 } // namespace task_runner

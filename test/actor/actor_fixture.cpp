@@ -160,19 +160,18 @@ actor_fixture::actor_fixture(std::vector<channel_record> channels, uint32_t runn
   parts.bridge = &bridge;
   parts.probes = &probes;
   parts.clock = &clock;
-  parts.probe = probes.add("router", "router", router_message_kinds());
+  parts.probe = probes.add(router_shape());
   router_handle = system->spawn(router, std::move(parts));
-  intake_handle =
-      system->spawn(intake, intake_dependencies{"default", router_handle, &clock,
-                                                probes.add("intake", "intake", intake_message_kinds())});
-  via = system->spawn(asker, probes.add("gateway", "gateway", asker_message_kinds()));
+  intake_handle = system->spawn(
+      intake, intake_dependencies{"default", router_handle, &clock, probes.add(intake_shape())});
+  via = system->spawn(asker, probes.add(asker_shape()));
   supervisor_dependencies watched;
   watched.intake = intake_handle;
   watched.router = router_handle;
   watched.asker = via;
   watched.on_quiet = [this] { quiet = true; };
   watched.on_fatal = [this](const std::string& who) { died = who; };
-  watched.probe = probes.add("supervisor", "supervisor", supervisor_message_kinds());
+  watched.probe = probes.add(supervisor_shape());
   supervisor_handle = system->spawn(supervisor, std::move(watched));
   settle();
 }

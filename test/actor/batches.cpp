@@ -71,7 +71,7 @@ struct batches {
     return record;
   }
 
-  std::shared_ptr<actor_probe> probe = actors.probes.add("batch", "batch", batch_message_kinds());
+  std::shared_ptr<actor_probe> probe = actors.probes.add(batch_shape());
   batch_actor handle;
 };
 
@@ -317,8 +317,7 @@ TEST_CASE("without the intake a batch is refused, and without the batch actor th
 
 TEST_CASE("a batch actor that dies leaves nobody waiting") {
   batches b;
-  const auto client =
-      b.actors.system->spawn(asker, b.actors.probes.add("client", "client", asker_message_kinds()));
+  const auto client = b.actors.system->spawn(asker, b.actors.probes.add(asker_shape()));
   std::vector<answer_pointer> answers;
   for (int i = 0; i < 6; ++i) // four are open, two wait
     answers.push_back(b.send_by(client, line("echo " + std::to_string(i))));

@@ -176,8 +176,7 @@ TEST_CASE("pushes for which the intake has no reply, or which find it gone, are 
 
 TEST_CASE("pushes that find the asking actor gone are let go of") {
   pushes_together t;
-  const auto asking =
-      t.actors.system->spawn(asker, t.actors.probes.add("other", "gateway", asker_message_kinds()));
+  const auto asking = t.actors.system->spawn(asker, t.actors.probes.add(asker_shape()));
   caf::anon_send_exit(asking, caf::exit_reason::kill);
   t.actors.run_actors();
   const auto kept = std::make_shared<int>(0);

@@ -160,19 +160,18 @@ public:
     parts.bridge = &bridge_;
     parts.probes = &probes_;
     parts.clock = &clock_;
-    parts.probe = probes_.add("router", "router", router_message_kinds());
+    parts.probe = probes_.add(router_shape());
     router_ = system_->spawn(router, std::move(parts));
     intake_ =
-        system_->spawn(intake, intake_dependencies{"default", router_, &clock_,
-                                                   probes_.add("intake", "intake", intake_message_kinds())});
-    via_ = system_->spawn(asker, probes_.add("gateway", "gateway", asker_message_kinds()));
+        system_->spawn(intake, intake_dependencies{"default", router_, &clock_, probes_.add(intake_shape())});
+    via_ = system_->spawn(asker, probes_.add(asker_shape()));
     supervisor_dependencies watched;
     watched.intake = intake_;
     watched.router = router_;
     watched.asker = via_;
     watched.on_quiet = [] {};
     watched.on_fatal = [](const std::string&) {};
-    watched.probe = probes_.add("supervisor", "supervisor", supervisor_message_kinds());
+    watched.probe = probes_.add(supervisor_shape());
     supervisor_ = system_->spawn(supervisor, std::move(watched));
     sink_ = std::make_unique<actor_push_sink>(via_, intake_, std::chrono::seconds(60));
   }

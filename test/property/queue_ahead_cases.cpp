@@ -21,39 +21,6 @@ std::vector<std::string> ids_of(const std::vector<task>& tasks) {
   return ids;
 }
 
-/// A queue with one worker in which a hundred tasks have just ended within a tenth of a second.
-struct quick_bench : queue_bench {
-  explicit quick_bench(channel_record settings = {})
-      : queue_bench(std::move(settings)) {
-    for (int i = 0; i < 100; ++i) {
-      const auto id = "before-" + std::to_string(i);
-      push(id);
-      run();
-      end(id, 1);
-      run();
-    }
-    now += 100;
-    runs.clear();
-    settled.clear();
-  }
-
-  std::vector<std::string> started() const {
-    std::vector<std::string> ids;
-    for (const auto& order : runs)
-      ids.push_back(order.value.id);
-    return ids;
-  }
-
-  /// `names` wait; the first of them runs.
-  void push_all(const std::vector<std::string>& names) {
-    for (const auto& name : names)
-      push(name);
-    run();
-  }
-
-  task_state state_of(const std::string& id) { return stored(id).state; }
-};
-
 } // namespace
 
 TEST_CASE("where tasks end quickly the next ones are leased before a worker is free, and follow at once") {

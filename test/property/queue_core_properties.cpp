@@ -83,6 +83,12 @@ TEST_CASE("no history of faults loses a task, runs one twice, or breaks another 
   CHECK(seen.released > 0);
   CHECK(seen.closed > 0);
   CHECK(seen.slots_granted > 0);
+  // The daemon's settings and channels that are out of service are the router's matter.
+  for (const auto one : all_wait_reasons())
+    if (one != wait_reason::task_mode_off && one != wait_reason::channel_down) {
+      INFO(to_string(one));
+      CHECK(seen.reasons.count(one) == 1);
+    }
 }
 
 TEST_CASE("without faults nothing is lost and nothing is repaired") {

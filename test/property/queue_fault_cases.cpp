@@ -257,3 +257,28 @@ TEST_CASE("what was leased unheard when everything that runs is cancelled goes b
   CHECK(bench.core->counts().pending == 1);
   CHECK(bench.core->counts().running == 0);
 }
+
+TEST_CASE("after a failed commit a check reads the line anew, though its length is right") {
+  queue_bench bench;
+  for (const char* id : {"a", "b"})
+    bench.push(id);
+  bench.run();
+  // The store has c in line and not b, the queue b and not c.
+  bench.push("c");
+  bench.commit_one(commit::fails_yet_happens);
+  bench.now += queue_limits{}.store_retry_ms;
+  bench.take(bench.core->tick(bench.now));
+  const auto cancel = bench.act(task_verb::cancel, "b");
+  bench.commit_one(commit::fails_yet_happens);
+  CHECK_FALSE(bench.is_open(cancel));
+  bench.now += queue_limits{}.store_retry_ms;
+  bench.take(bench.core->tick(bench.now));
+  bench.check({{"a", 1}});
+  bench.run();
+  CHECK(bench.repairs.empty());
+  REQUIRE(bench.core->waiting_tasks(10).size() == 1);
+  CHECK(bench.core->waiting_tasks(10).front().id == "c");
+  bench.end("a", 1);
+  bench.run();
+  CHECK(bench.runs.back().value.id == "c");
+}

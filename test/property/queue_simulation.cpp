@@ -49,6 +49,7 @@ void queue_simulation::tally::add(const tally& other) {
   released += other.released;
   closed += other.closed;
   slots_granted += other.slots_granted;
+  reasons.insert(other.reasons.begin(), other.reasons.end());
 }
 
 queue_simulation::queue_simulation(uint64_t seed, simulation_faults faults, bool in_step)
@@ -453,6 +454,8 @@ void queue_simulation::step() {
   if (in_step_)
     drain_all();
   check_safety(of);
+  if (one_in(8))
+    check_explained_now(of);
 }
 
 void queue_simulation::run(size_t steps) {

@@ -77,6 +77,8 @@ public:
     size_t released = 0;
     size_t closed = 0;
     size_t slots_granted = 0;
+    /// What tasks were told when they were asked why they do not run.
+    std::set<wait_reason> reasons;
 
     void add(const tally& other);
   };
@@ -221,6 +223,23 @@ private:
   void check_settled();
   void check_task(const channel& of, const std::string& id);
   void check_no_record_is_left();
+
+  // Why a task does not run (simulated_rest.cpp).
+  wait_surroundings surroundings() const;
+  /// Any task of the channel, in the middle of everything.
+  void check_explained_now(const channel& of);
+  /// No more faults, and time passes until nothing changes: what runs goes on, settings stay.
+  void come_to_rest();
+  /// Every task, at rest.
+  void check_explained();
+  bool is_running(const channel& of, const task& value) const;
+  /// What must be in the way of a task in line, when so many commands of the channel run.
+  wait_reason reason_in_line(const channel& of, uint64_t running) const;
+  void check_in_line(const channel& of, const task& value, uint64_t place, uint64_t running);
+  void check_leased(const channel& of, const task& value, uint64_t leased, uint64_t running);
+  void check_running(const channel& of, const task& value);
+  void check_out_of_line(const channel& of, const task& value);
+  void check_blockers(const channel& of, const explanation& told, const std::string& what);
 
   std::mt19937_64 engine_;
   simulation_faults faults_;

@@ -65,6 +65,8 @@ void queue_simulation::settle_everything() {
 
 void queue_simulation::finish() {
   faulty_ = false;
+  come_to_rest();
+  check_explained();
   // Past every delay, also by a clock that was put back again and again.
   now_ += 4 * 86'400'000 + turned_back_ms_;
   if (slots_)

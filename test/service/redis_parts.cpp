@@ -30,15 +30,6 @@ TEST_CASE("names of taken lists are made and read") {
   }
 }
 
-TEST_CASE("base64") {
-  CHECK(encode_base64("").empty());
-  CHECK(encode_base64("f") == "Zg==");
-  CHECK(encode_base64("fo") == "Zm8=");
-  CHECK(encode_base64("foo") == "Zm9v");
-  CHECK(encode_base64("foobar") == "Zm9vYmFy");
-  CHECK(encode_base64(std::string("\xff\xfe\0", 3)) == "//4A");
-}
-
 TEST_CASE("rejected entries are valid JSON whatever the message") {
   using nlohmann::json;
   const auto plain = json::parse(make_rejected_entry("why \"so\"", 1'700'000'000'123, "a\nb", 3));

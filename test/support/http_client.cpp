@@ -56,6 +56,23 @@ nlohmann::json http_answer::json() const {
   return document;
 }
 
+http_answer parse_head(const std::string& head) {
+  if (head.compare(0, 9, "HTTP/1.1 ") != 0)
+    throw std::runtime_error("not an HTTP/1.1 answer: " + head);
+  http_answer answer;
+  answer.status = std::stoi(head.substr(9, 3));
+  for (size_t at = head.find("\r\n") + 2; at < head.size();) {
+    const auto stop = head.find("\r\n", at);
+    const auto colon = head.find(':', at);
+    if (colon == std::string::npos || colon > stop)
+      throw std::runtime_error("a header line without a colon: " + head);
+    const auto from = head.find_first_not_of(' ', colon + 1);
+    answer.headers[lower(head.substr(at, colon - at))] = from < stop ? head.substr(from, stop - from) : "";
+    at = stop + 2;
+  }
+  return answer;
+}
+
 std::string encode_form(const name_values& fields) {
   std::string text;
   for (const auto& [name, value] : fields)
@@ -167,21 +184,9 @@ http_answer http_client::read_answer(bool without_body) {
       need(fill());
     const auto head = buffer_.substr(0, end + 2);
     buffer_.erase(0, end + 4);
-    if (head.compare(0, 9, "HTTP/1.1 ") != 0)
-      throw std::runtime_error("not an HTTP/1.1 answer: " + head);
-    answer.status = std::stoi(head.substr(9, 3));
-    for (size_t at = head.find("\r\n") + 2; at < head.size();) {
-      const auto stop = head.find("\r\n", at);
-      const auto colon = head.find(':', at);
-      if (colon == std::string::npos || colon > stop)
-        throw std::runtime_error("a header line without a colon: " + head);
-      const auto from = head.find_first_not_of(' ', colon + 1);
-      answer.headers[lower(head.substr(at, colon - at))] = from < stop ? head.substr(from, stop - from) : "";
-      at = stop + 2;
-    }
+    answer = parse_head(head);
     if (answer.status >= 200)
-      break;
-    answer.headers.clear(); // "100 Continue": the answer itself follows
+      break; // after "100 Continue" the answer itself follows
   }
   if (without_body || answer.status == 204 || answer.status == 304)
     return answer;

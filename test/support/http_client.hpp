@@ -28,6 +28,10 @@ struct http_answer {
   nlohmann::json json() const;
 };
 
+/// Status and headers out of the text of a head, whose lines all end in CRLF. Throws std::runtime_error when
+/// it is none.
+http_answer parse_head(const std::string& head);
+
 /// `name=value&…` with everything but letters and digits encoded.
 std::string encode_form(const name_values& fields);
 

@@ -1,0 +1,29 @@
+// The page of metrics that Prometheus reads, put together from what the daemon's services and actors count.
+#pragma once
+
+#include "actors/daemon_report.hpp"
+#include "actors/probe.hpp"
+#include "services/observability/channel_metrics.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace task_runner {
+
+/// Channels that have lines of their own; what is beyond is summed up under `channel="(others)"`, which is no
+/// name that a channel can have. It bounds the page at about two megabytes.
+constexpr size_t metrics_channels_max = 500;
+
+/// Everything that the page tells of.
+struct metrics_sources {
+  daemon_report report;
+  std::vector<std::shared_ptr<const channel_metrics>> channels;
+  const probe_registry* probes = nullptr;
+  wall_time_ms now_ms = 0;
+};
+
+/// The page. Thread-safe: what it reads is.
+std::string render_metrics(const metrics_sources& from);
+
+} // namespace task_runner

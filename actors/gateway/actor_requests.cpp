@@ -1,0 +1,84 @@
+// Decoding of what is asked of the list of actors: which of them, how many, and from where on.
+#include "actors/gateway/requests.hpp"
+#include "services/domain/names.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace task_runner {
+
+namespace {
+
+constexpr uint32_t actors_limit_default = 100;
+constexpr uint32_t actors_limit_max = 1'000;
+constexpr std::array<std::string_view, 8> actor_kinds{"batch", "executor", "gateway", "intake",
+                                                      "queue", "router",   "service", "supervisor"};
+
+result<std::string> decode_channel_name(const flat_member& member) {
+  auto name = read_text(member);
+  if (name && !is_valid_name(*name))
+    return error{error_code::invalid_argument,
+                 "\"channel\" is no name of a channel; use 1 to 128 of A-Z a-z 0-9 . _ : -"};
+  return name;
+}
+
+result<std::string> decode_kind(const flat_member& member) {
+  auto kind = read_text(member);
+  if (kind && std::find(actor_kinds.begin(), actor_kinds.end(), *kind) == actor_kinds.end())
+    return error{error_code::invalid_argument,
+                 "\"kind\" is none of actors; give batch, executor, gateway, intake, queue, router, service "
+                 "or supervisor"};
+  return kind;
+}
+
+/// The name behind which the list goes on: any is good, as an actor may be gone by now.
+result<std::string> decode_name_cursor(const flat_member& member) {
+  auto cursor = read_text(member);
+  if (!cursor)
+    return cursor;
+  if (cursor->size() < 2 || cursor->front() != 'a')
+    return error{error_code::invalid_argument,
+                 "\"cursor\" is not one; give \"next\" of the answer before, or leave it out"};
+  return cursor->substr(1);
+}
+
+template <class T>
+result<void> put(result<T> read, T& into) {
+  if (!read)
+    return read.failure();
+  into = std::move(*read);
+  return {};
+}
+
+result<void> take_member(const flat_member& member, list_actors& listing) {
+  if (member.name == "channel")
+    return put(decode_channel_name(member), listing.filter.channel);
+  if (member.name == "kind")
+    return put(decode_kind(member), listing.filter.kind);
+  if (member.name == "cursor")
+    return put(decode_name_cursor(member), listing.after);
+  if (member.name != "limit")
+    return unknown_member(member.name, "channel, kind, limit, cursor");
+  auto limit = read_whole(member, 1, actors_limit_max);
+  if (!limit)
+    return limit.failure();
+  listing.limit = static_cast<uint32_t>(*limit);
+  return {};
+}
+
+} // namespace
+
+std::string encode_cursor(std::string_view name) {
+  return 'a' + std::string(name);
+}
+
+result<list_actors> decode_actor_list(const http_request& request) {
+  list_actors listing;
+  listing.limit = actors_limit_default;
+  for (const auto& member : read_query(request).members)
+    if (auto taken = take_member(member, listing); !taken)
+      return taken.failure();
+  return listing;
+}
+
+} // namespace task_runner

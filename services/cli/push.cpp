@@ -1,0 +1,149 @@
+// `push`: one command, exactly as it was given, or one for each line of standard input.
+#include "services/cli/follow.hpp"
+#include "services/cli/push_list.hpp"
+#include "services/cli/task_view.hpp"
+#include "services/domain/names.hpp"
+#include "services/domain/quantities.hpp"
+#include "services/domain/time_text.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <unistd.h>
+
+namespace task_runner::cli {
+
+namespace {
+
+/// Why the flags and words do not go together; empty where they do.
+std::string find_contradiction(const arguments& given) {
+  const bool is_list = given.is_set("stdin-list");
+  const bool is_line = given.has("shell");
+  if (!is_list && !is_line && !given.has_command)
+    return "a command is missing; write it behind --, or give --shell LINE or --stdin-list";
+  if (given.has_command && given.command.empty())
+    return "behind -- stands no command";
+  if (is_line && (given.has_command || is_list))
+    return "--shell is the command; give no other one";
+  if (is_line && given.text("shell").empty())
+    return "--shell is empty; give a command line";
+  if (!is_list && given.has("patience"))
+    return "--patience goes with --stdin-list";
+  if (!is_list)
+    return {};
+  for (const std::string flag : {"id", "distinct-key", "stdin", "follow", "wait"})
+    if (given.has(flag))
+      return "--" + flag + " is for one task; it does not go with --stdin-list";
+  return {};
+}
+
+/// All of standard input, for the command to read.
+result<std::string> read_input() {
+  std::string text;
+  std::array<char, 65'536> piece{};
+  for (;;) {
+    const auto got = ::read(STDIN_FILENO, piece.data(), piece.size());
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0)
+      return error{error_code::invalid_argument,
+                   std::string("--stdin: it cannot be read: ") + std::strerror(errno)};
+    if (got == 0)
+      break;
+    text.append(piece.data(), static_cast<size_t>(got));
+    if (text.size() > input_bytes_max)
+      return error{error_code::too_large,
+                   "--stdin: it has more than 1 MiB; put it into a file, and its path into "
+                   "the command"};
+  }
+  if (auto valid = check_text("--stdin", text); !valid)
+    return valid.failure();
+  return text;
+}
+
+result<std::string> json_of(const arguments& given, const push_body& body, const std::string& id) {
+  if (given.has("shell")) {
+    if (auto valid = check_text("--shell", given.text("shell")); !valid)
+      return valid.failure();
+    return push_json_of_line(body, id, given.text("shell"));
+  }
+  for (const auto& word : given.command)
+    if (auto valid = check_text("a word of the command", word); !valid)
+      return valid.failure();
+  return push_json_of_words(body, id, given.command);
+}
+
+void tell_pushed(const verb_call& call, const json_value& data, bool is_new) {
+  const auto id = printable(data["task_id"].text());
+  if (call.given.is_set("follow")) {
+    call.terminal.complain(is_new ? "task " + id : "task " + id + ", which was there already");
+    return;
+  }
+  if (call.wants_json()) {
+    call.terminal.line(data.dump());
+  } else if (!call.terminal.is_terminal()) {
+    call.terminal.line(id);
+  } else {
+    const auto state = printable(data["state"].text());
+    call.terminal.line((is_new ? call.terminal.colored(paint::green, "pushed ")
+                               : call.terminal.colored(paint::yellow, "there already ")) +
+                       id + (state.empty() ? "" : " (" + state + ")"));
+  }
+  call.terminal.flush();
+}
+
+int push_one(verb_call& call, const push_body& body) {
+  const auto& given = call.given;
+  // With an id of its own a push does no harm twice, should the connection break before its answer.
+  const auto id = given.has("id") ? given.text("id") : make_task_id(system_now_ms());
+  auto json = json_of(given, body, id);
+  if (!json)
+    return call.misuse(json.failure().message);
+  http_call what;
+  what.method = "POST";
+  what.target = "/api/v1/tasks";
+  what.content_type = "application/json";
+  what.body = std::move(*json);
+  const auto reply = call.api().call(what);
+  if (!reply.is_ok())
+    return call.fail(reply);
+  const auto& data = reply.data();
+  const auto& pushed = data["task_id"].text();
+  tell_pushed(call, data, data["result"].is_true() || (pushed == id && !given.has("id")));
+  if (given.is_set("follow"))
+    return follow_tasks(call, {pushed}, {});
+  if (given.is_set("wait"))
+    return wait_for_tasks(call, {pushed}, std::nullopt, false);
+  return exit_done;
+}
+
+} // namespace
+
+int run_push(verb_call& call) {
+  const auto& given = call.given;
+  if (const auto contradiction = find_contradiction(given); !contradiction.empty())
+    return call.misuse(contradiction);
+  auto body = read_push_body(given);
+  if (!body)
+    return call.misuse(body.failure().message);
+  if (given.is_set("stdin-list")) {
+    for (const auto& word : given.command)
+      if (auto valid = check_text("a word of the command", word); !valid)
+        return call.misuse(valid.failure().message);
+    auto patience_ms = given.has("patience") ? parse_duration_ms(given.text("patience"))
+                                             : result<int64_t>(list_patience_default.count());
+    if (!patience_ms)
+      return call.misuse("--patience: " + patience_ms.failure().message);
+    return push_list(call, *body, std::chrono::milliseconds(*patience_ms));
+  }
+  if (given.is_set("stdin")) {
+    auto input = read_input();
+    if (!input)
+      return call.misuse(input.failure().message);
+    body->options.environment.input = std::move(*input);
+  }
+  return push_one(call, *body);
+}
+
+} // namespace task_runner::cli

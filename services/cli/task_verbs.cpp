@@ -1,0 +1,275 @@
+// The verbs that do one thing to each task that is named: output, cancel, kill, retry, why.
+// Where several are named all are tried, and the exit code is that of the first that went wrong.
+#include "services/cli/task_view.hpp"
+#include "services/cli/verb_call.hpp"
+#include "services/domain/quantities.hpp"
+#include "services/domain/time_text.hpp"
+#include "services/wire/json_text.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <functional>
+#include <optional>
+
+namespace task_runner::cli {
+
+namespace {
+
+/// The most that one request to retry all that match may touch.
+constexpr int64_t bulk_limit = 10'000;
+
+/// Calls `act` for each word; gives the first exit code that is not 0. Ends early where nobody can be
+/// reached.
+int for_each_word(const verb_call& call, const std::function<int(const std::string& word)>& act) {
+  int code = exit_done;
+  for (const auto& word : call.given.words) {
+    const int one = act(word);
+    call.terminal.flush();
+    code = code == exit_done ? one : code;
+    if (one == exit_unreachable)
+      break;
+  }
+  return code;
+}
+
+/// Sends one verb for a task and shows the task that comes back.
+int act_on(const verb_call& call, const std::string& id, std::string_view verb, const std::string& json) {
+  const auto reply = call.api().post(task_path(id, verb), json);
+  if (!reply.is_ok())
+    return call.fail(reply, id);
+  const auto& task = reply.data();
+  if (call.wants_json())
+    call.terminal.line(task.dump());
+  else
+    call.terminal.line(task_line(task, call.terminal));
+  if (reply.message != "ok")
+    call.terminal.complain(printable(reply.message));
+  return exit_done;
+}
+
+std::string object_of(std::string_view name, std::string_view value) {
+  std::string text;
+  json_writer(text).begin_object().member(name, value).end_object();
+  return text;
+}
+
+/// TERM, SIGTERM, term or 15, as the API takes it; nothing for what is no signal here.
+std::optional<std::string> signal_name(std::string text) {
+  constexpr uint64_t signal_max = 64;
+  if (const auto number = parse_digits(text, signal_max); number && *number > 0)
+    return text;
+  std::transform(text.begin(), text.end(), text.begin(), [](char one) {
+    return one >= 'a' && one <= 'z' ? static_cast<char>(one - 'a' + 'A') : one;
+  });
+  if (text.compare(0, 3, "SIG") == 0)
+    text.erase(0, 3);
+  for (int number = 1; number <= static_cast<int>(signal_max); ++number)
+    if (const char* known = ::sigabbrev_np(number); known != nullptr && text == known)
+      return text;
+  return std::nullopt;
+}
+
+/// Prints what an attempt has printed; all of it, but for what comes meanwhile.
+int print_output(const verb_call& call, const std::string& id, uint64_t attempt, uint64_t offset) {
+  std::optional<uint64_t> end;
+  for (;;) {
+    const auto piece = call.api().output(id, attempt, offset);
+    if (!piece.how.is_ok())
+      return call.fail(piece.how, id);
+    if (!end)
+      end = piece.size;
+    const auto wanted = std::min<uint64_t>(piece.bytes.size(), *end - std::min(*end, offset));
+    if (wanted == 0)
+      return exit_done;
+    if (call.wants_json()) {
+      std::string text;
+      json_writer json(text);
+      json.begin_object().member("id", id).member("offset", offset);
+      json.member("output", std::string_view(piece.bytes).substr(0, wanted)).end_object();
+      call.terminal.line(text);
+    } else {
+      call.terminal.write(std::string_view(piece.bytes).substr(0, wanted));
+    }
+    offset += wanted;
+  }
+}
+
+/// What `retry --dead` asks for. Only what had ended by now: what dies again meanwhile is left alone.
+std::string dead_filter(const arguments& given, std::optional<int64_t> since_ms, int64_t now_ms) {
+  std::string text;
+  json_writer json(text);
+  json.begin_object().member("state", "dead").member("limit", bulk_limit);
+  json.member("ended_until", format_time(now_ms));
+  if (given.has("channel"))
+    json.member("channel", given.text("channel"));
+  if (since_ms)
+    json.member("ended_from", format_time(std::max<int64_t>(now_ms - *since_ms, 0)));
+  if (given.is_set("dry-run"))
+    json.member("dry_run", true);
+  json.end_object();
+  return text;
+}
+
+struct bulk_counts {
+  int64_t matched = 0;
+  int64_t done = 0;
+  bool is_more = false;
+};
+
+int tell_bulk(const verb_call& call, const bulk_counts& counts) {
+  const bool dry = call.given.is_set("dry-run");
+  const auto number = dry ? counts.matched : counts.done;
+  if (call.wants_json()) {
+    std::string text;
+    json_writer json(text);
+    json.begin_object().member("matched", counts.matched).member("done", counts.done);
+    json.member("more", counts.is_more).end_object();
+    call.terminal.line(text);
+  } else if (call.terminal.is_terminal()) {
+    call.terminal.line((counts.is_more ? "more than " : "") + grouped(static_cast<uint64_t>(number)) +
+                       (number == 1 ? " dead task " : " dead tasks ") +
+                       (dry ? "would be retried" : "retried"));
+  } else {
+    call.terminal.line(std::to_string(number));
+  }
+  return exit_done;
+}
+
+int retry_dead(const verb_call& call) {
+  std::optional<int64_t> since_ms;
+  if (call.given.has("since")) {
+    const auto given_ms = parse_duration_ms(call.given.text("since"));
+    if (!given_ms)
+      return call.misuse("--since: " + given_ms.failure().message);
+    since_ms = *given_ms;
+  }
+  if (call.given.has("channel") && call.given.text("channel").empty())
+    return call.misuse("--channel is empty; name one, or leave it out for all");
+  const auto filter = dead_filter(call.given, since_ms, system_now_ms());
+  bulk_counts counts;
+  int code = exit_done;
+  for (;;) {
+    const auto reply = call.api().post("/api/v1/tasks:retry", filter);
+    if (!reply.is_ok())
+      return call.fail(reply);
+    const auto& data = reply.data();
+    const auto done = data["done"].whole();
+    counts.matched += data["matched"].whole();
+    counts.done += done;
+    counts.is_more = data["more"].is_true();
+    for (const auto& refused : data["refused"].items()) {
+      call.terminal.complain(printable(refused["id"].text()) + ": " + printable(refused["reason"].text()));
+      code = exit_refused;
+    }
+    // What was refused is found again each time: without progress it would never end.
+    if (!counts.is_more || done == 0)
+      break;
+  }
+  tell_bulk(call, counts);
+  return code;
+}
+
+/// One thing that is in a task's way.
+std::string blocker_text(const json_value& one) {
+  const auto& kind = one["kind"].text();
+  if (kind == "task")
+    return "task " + printable(one["id"].text()) + ", which is " + printable(one["state"].text());
+  if (kind == "limit")
+    return printable(one["name"].text()) + ": " + std::to_string(one["used"].whole()) + " of " +
+           std::to_string(one["value"].whole()) + " are used";
+  if (kind == "time")
+    return "the time, until " + printable(one["until"].text());
+  // A channel, the store, the daemon, and what newer daemons know: its members say it.
+  std::string text = printable(kind);
+  for (const auto& [name, value] : one.members()) {
+    const auto& plain = value.text();
+    if (name != "kind" && !value.is_null())
+      text += " " + printable(name) + "=" + printable(plain.empty() ? value.dump() : plain);
+  }
+  return text;
+}
+
+void show_reason(const verb_call& call, const json_value& why) {
+  if (call.wants_json()) {
+    call.terminal.line(why.dump());
+    return;
+  }
+  const auto& state = why["state"].text();
+  call.terminal.line(printable(why["id"].text()) + " " +
+                     call.terminal.colored(color_of(state), printable(state)) + ": " +
+                     printable(why["message"].text()));
+  const auto detail = [&](std::string_view label, const std::string& value) {
+    constexpr size_t label_columns = 14;
+    if (!value.empty())
+      call.terminal.line("  " + padded(label, label_columns) + value);
+  };
+  for (const auto& one : why["blocked_by"].items())
+    detail("blocked by", blocker_text(one));
+  if (why["position"].whole() != 0)
+    detail("position", grouped(static_cast<uint64_t>(why["position"].whole())));
+  else if (why["position_at_least"].whole() != 0)
+    detail("position", grouped(static_cast<uint64_t>(why["position_at_least"].whole())) + " or more");
+  detail("may start at", printable(why["may_start_at"].text()));
+}
+
+} // namespace
+
+int run_output(verb_call& call) {
+  uint64_t attempt = 0;
+  uint64_t offset = 0;
+  for (const auto& [flag, number] : {std::pair{"attempt", &attempt}, std::pair{"offset", &offset}}) {
+    if (!call.given.has(flag))
+      continue;
+    const auto given = parse_digits(call.given.text(flag), INT64_MAX);
+    if (!given)
+      return call.misuse(std::string("--") + flag + " is no whole number");
+    *number = *given;
+  }
+  return for_each_word(call, [&](const std::string& id) { return print_output(call, id, attempt, offset); });
+}
+
+int run_cancel(verb_call& call) {
+  std::string json;
+  if (call.given.has("grace")) {
+    if (const auto grace_ms = parse_duration_ms(call.given.text("grace")); !grace_ms)
+      return call.misuse("--grace: " + grace_ms.failure().message);
+    json = object_of("grace_s", call.given.text("grace"));
+  }
+  return for_each_word(call, [&](const std::string& id) { return act_on(call, id, "/cancel", json); });
+}
+
+int run_kill(verb_call& call) {
+  const auto name = signal_name(call.given.has("signal") ? call.given.text("signal") : "TERM");
+  if (!name)
+    return call.misuse("--signal: it is none that this system knows; give a name such as TERM, or a number");
+  const auto json = object_of("signal", *name);
+  return for_each_word(call, [&](const std::string& id) { return act_on(call, id, "/signal", json); });
+}
+
+int run_retry(verb_call& call) {
+  const bool dead = call.given.is_set("dead");
+  if (dead && !call.given.words.empty())
+    return call.misuse("ids and --dead are both given; give one of them");
+  if (dead)
+    return retry_dead(call);
+  for (const std::string flag : {"channel", "since", "dry-run"})
+    if (call.given.has(flag))
+      return call.misuse("--" + flag + " goes with --dead");
+  if (call.given.words.empty())
+    return call.misuse("name the tasks, or give --dead");
+  return for_each_word(call, [&](const std::string& id) { return act_on(call, id, "/retry", {}); });
+}
+
+int run_why(verb_call& call) {
+  return for_each_word(call, [&](const std::string& id) {
+    const auto reply = call.api().get(task_path(id, "/why"));
+    if (!reply.is_ok())
+      return call.fail(reply, id);
+    show_reason(call, reply.data());
+    return exit_done;
+  });
+}
+
+} // namespace task_runner::cli

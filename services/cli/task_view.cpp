@@ -1,0 +1,145 @@
+// Reads the members of a task and puts them into words.
+#include "services/cli/task_view.hpp"
+
+#include "services/cli/exit_codes.hpp"
+
+#include <cstring>
+
+namespace task_runner::cli {
+
+namespace {
+
+constexpr int exit_code_max = 255;
+constexpr int signal_max = 64;
+constexpr size_t label_columns = 12;
+
+void append_detail(std::string& text, std::string_view label, const std::string& value) {
+  if (!value.empty())
+    text += "  " + padded(label, label_columns) + value + "\n";
+}
+
+std::string time_text(const json_value& value) {
+  return value.text();
+}
+
+std::string attempt_text(const json_value& attempt) {
+  auto text = std::to_string(attempt["attempt"].whole()) + "  " + attempt["started_at"].text();
+  if (!attempt["duration_s"].is_null())
+    text += "  " + short_duration(attempt["duration_s"].number());
+  const auto how = outcome_text(attempt["outcome"]);
+  text += how.empty() ? "  running" : "  " + how;
+  return text + "  " + grouped(static_cast<uint64_t>(attempt["output_bytes"].whole())) + " bytes of output";
+}
+
+/// The outcome in brackets; that of a state of the same name says nothing new.
+std::string how_it_ended(const json_value& task) {
+  const auto& state = task["state"].text();
+  const auto how = outcome_text(task["outcome"]);
+  return how.empty() || how == state || state == "running" ? std::string() : "(" + how + ")";
+}
+
+} // namespace
+
+int exit_code_of(const json_value& task) {
+  const auto& state = task["state"].text();
+  if (state == "finished")
+    return exit_done;
+  const auto& how = task["outcome"];
+  const auto& kind = how["kind"].text();
+  if (state != "cancelled" && kind == "exited" && how["code"].whole() > 0 &&
+      how["code"].whole() <= exit_code_max)
+    return static_cast<int>(how["code"].whole());
+  if (state != "cancelled" && kind == "signalled" && how["signal"].whole() > 0 &&
+      how["signal"].whole() <= signal_max)
+    return exit_signal_base + static_cast<int>(how["signal"].whole());
+  return kind == "timed_out" ? exit_timed_out : exit_refused;
+}
+
+bool is_ended(std::string_view state) noexcept {
+  return state == "finished" || state == "dead" || state == "cancelled";
+}
+
+std::string outcome_text(const json_value& outcome) {
+  const auto& kind = outcome["kind"].text();
+  if (kind == "exited")
+    return "exit code " + std::to_string(outcome["code"].whole());
+  if (kind == "signalled") {
+    const auto number = static_cast<int>(outcome["signal"].whole());
+    const char* name = ::sigabbrev_np(number);
+    return "signal " + std::to_string(number) +
+           (name == nullptr ? std::string() : " (" + std::string(name) + ")");
+  }
+  if (kind == "timed_out")
+    return "timed out";
+  if (kind == "spawn_failed")
+    return "could not be started: " + printable(outcome["error"].text());
+  return printable(kind);
+}
+
+std::string task_line(const json_value& task, const console& terminal) {
+  const auto& state = task["state"].text();
+  const auto how = how_it_ended(task);
+  return printable(task["id"].text()) + " " + terminal.colored(color_of(state), printable(state)) +
+         (how.empty() ? "" : " " + terminal.colored(paint::dim, how));
+}
+
+std::string end_text(const json_value& task) {
+  const auto how = how_it_ended(task);
+  return printable(task["id"].text()) + " is " + printable(task["state"].text()) +
+         (how.empty() ? "" : " " + how);
+}
+
+std::string command_text(const json_value& task) {
+  const auto& command = task["command"];
+  if (!command.is_object())
+    return printable(command.text());
+  auto text = printable(command["name"].text());
+  for (const auto& word : command["args"].items()) {
+    const bool is_plain =
+        !word.text().empty() && word.text().find_first_of(" \t\n\"'\\$&|;<>()*?[]{}~#`") == std::string::npos;
+    text += is_plain ? " " + printable(word.text()) : " '" + printable(word.text()) + "'";
+  }
+  return text;
+}
+
+paint color_of(std::string_view state) noexcept {
+  if (state == "running")
+    return paint::blue;
+  if (state == "finished")
+    return paint::green;
+  if (state == "dead")
+    return paint::red;
+  if (state == "delayed" || state == "cancelled")
+    return paint::yellow;
+  return paint::plain;
+}
+
+std::string task_details(const json_value& task, const console& terminal) {
+  std::string text = task_line(task, terminal) + "\n";
+  const auto name = printable(task["task_name"].text());
+  const auto command = command_text(task);
+  append_detail(text, "channel", printable(task["channel"].text()));
+  append_detail(text, "name", name == command ? std::string() : name);
+  append_detail(text, "command", command);
+  append_detail(text, "attempt",
+                std::to_string(task["attempt"].whole()) + " of " +
+                    std::to_string(task["max_attempts"].whole()));
+  append_detail(text, "pushed", time_text(task["created_at"]));
+  append_detail(text, "not before", time_text(task["execute_at"]));
+  append_detail(text, "started", time_text(task["started_at"]));
+  append_detail(text, "ended", time_text(task["ended_at"]));
+  if (!task["duration_s"].is_null())
+    append_detail(text, "took", short_duration(task["duration_s"].number()));
+  append_detail(text, "expires", time_text(task["expires_at"]));
+  if (task["priority"].whole() != 0)
+    append_detail(text, "priority", std::to_string(task["priority"].whole()));
+  append_detail(text, "key", printable(task["concurrency_key"].text()));
+  append_detail(text, "held", task["held"].is_true() ? "until another task with its key has ended" : "");
+  if (const auto& options = task["options"]; !options.members().empty())
+    append_detail(text, "options", printable(options.dump()));
+  for (const auto& attempt : task["attempts"].items())
+    append_detail(text, "attempt", attempt_text(attempt));
+  return text;
+}
+
+} // namespace task_runner::cli

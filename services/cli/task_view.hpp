@@ -1,0 +1,33 @@
+// Tasks as the API shows them, in words for people and as exit codes for shells.
+#pragma once
+
+#include "services/cli/console.hpp"
+#include "services/cli/json_value.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace task_runner::cli {
+
+/// Whether no further state can follow: finished, dead, cancelled.
+bool is_ended(std::string_view state) noexcept;
+
+/// "exit code 7", "signal 15 (TERM)", "timed out"…; empty when no attempt has ended.
+std::string outcome_text(const json_value& outcome);
+
+/// `ID STATE`, and behind it how it ended.
+std::string task_line(const json_value& task, const console& terminal);
+
+/// The same without colours, for stderr.
+std::string end_text(const json_value& task);
+
+/// The command as one line of text.
+std::string command_text(const json_value& task);
+
+/// The colour of a task's state.
+paint color_of(std::string_view state) noexcept;
+
+/// A task with everything about it, a line each.
+std::string task_details(const json_value& task, const console& terminal);
+
+} // namespace task_runner::cli

@@ -1,0 +1,254 @@
+// The verbs of the command-line client that look at tasks and end or repeat them.
+#include "test/e2e/api_support.hpp"
+#include "test/e2e/cli_support.hpp"
+#include "test/e2e/cli_terminal.hpp"
+#include "test/e2e/gate.hpp"
+
+using namespace task_runner::test;
+using json = nlohmann::json;
+
+namespace {
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("status shows channels with what runs and waits, plain for scripts and drawn for people") {
+  test_daemon runner;
+  runner.create_channel("mail", {{"worker", "1"}});
+  const gate end(runner.path("gate"));
+  const auto running = runner.push_line(end.wait_line(), "mail");
+  REQUIRE(wait_state(runner, running, "running"));
+  const auto waiting = runner.push_line("echo later", "mail");
+  const auto delayed = push_json(runner, {{"task", "echo late"}, {"channel", "mail"}, {"delay", 3'600}});
+
+  const auto plain = called(runner, 0, {"status", "-c", "mail"});
+  const auto lines = lines_of(plain);
+  REQUIRE(lines.size() == 4);
+  CHECK(lines[0] == "mail state=open worker=1 running=1 pending=1 delayed=1 dead=0");
+  CHECK(lines[1] == "  " + running + " running " + end.wait_line());
+  CHECK(lines[2] == "  " + waiting + " pending echo later");
+  CHECK(lines[3] == "  " + delayed + " delayed echo late");
+  const auto all = called(runner, 0, {"status"});
+  for (const std::string channel : {"mail", "default", "biz", "cron"})
+    CHECK(holds(all, channel + " state="));
+  CHECK(lines_of(called(runner, 0, {"status", "-c", "mail", "-n", "1"})).size() == 2);
+
+  const auto told = json::parse(called(runner, 0, {"status", "--json"}));
+  CHECK(told.at("mail").at("running") == 1);
+  CHECK(told.at("mail").at("tasks").size() == 3);
+
+  const variables surroundings{{"TASK_RUNNER_ADDRESS", address_of(runner)}};
+  terminal_process drawn({task_runner_binary(), "status"}, surroundings);
+  CHECK(drawn.wait() == process_end{true, 0});
+  CHECK(holds(drawn.drawn(), "\033[1mmail\033[0m  1/1 "));
+  for (const std::string sign : {"▶1", "⏸1", "⧗1", "✗0"})
+    CHECK(holds(drawn.drawn(), sign));
+  terminal_process plainly({task_runner_binary(), "status"},
+                           {{"TASK_RUNNER_ADDRESS", address_of(runner)}, {"NO_COLOR", "1"}, {"LC_ALL", "C"}});
+  CHECK(plainly.wait() == process_end{true, 0});
+  CHECK(holds(plainly.drawn(), "mail  1/1  running 1 delayed 1 waiting 1 dead 0"));
+
+  refused_call(runner, 4, {"status", "-c", "none"}, "none");
+  refused_call(runner, 2, {"status", "-n", "0"}, "--limit");
+  refused_call(runner, 2, {"status", "-c", "mail", running}, "--channel");
+  end.open();
+  runner.settled(running);
+}
+
+TEST_CASE("status --watch draws again and again until Ctrl-C") {
+  daemon_options options;
+  options.flags = {"-task-mode=false"};
+  test_daemon runner(options);
+  terminal_process watch({task_runner_binary(), "status", "--watch", "--interval", "100ms"},
+                         {{"TASK_RUNNER_ADDRESS", address_of(runner)}});
+  REQUIRE(watch.wait_text("default"));
+  runner.push_line("echo brand-new");
+  REQUIRE(watch.wait_text("echo brand-new"));
+  watch.type("\x03");
+  CHECK(watch.wait() == process_end{true, 0});
+}
+
+TEST_CASE("status lists what a filter says, and shows single tasks in detail") {
+  test_daemon runner;
+  runner.create_channel("a");
+  runner.create_channel("b");
+  const auto dead = runner.push_line("exit 3", "a");
+  const auto fine = runner.push_line("echo fine", "a");
+  const auto other = runner.push_line("exit 4", "b");
+  for (const auto& id : {dead, fine, other})
+    runner.settled(id);
+  CHECK(called(runner, 0, {"status", "--filter", "state=dead"}) ==
+        "b\n  " + other + " dead (exit code 4) exit 4\na\n  " + dead + " dead (exit code 3) exit 3\n");
+  CHECK(called(runner, 0, {"status", "--filter", "state=dead,finished", "--filter=channel=a", "-n", "1"}) ==
+        "a\n  " + fine + " finished echo fine\n");
+  CHECK(called(runner, 0, {"status", "--filter", "exit_code=9"}).empty());
+  const auto lines = lines_of(called(runner, 0, {"status", "--json", "--filter", "name=exit", "-c", "b"}));
+  REQUIRE(lines.size() == 1);
+  CHECK(json::parse(lines[0]).at("id") == other);
+  refused_call(runner, 2, {"status", "--filter", "dead"}, "--filter");
+  refused_call(runner, 1, {"status", "--filter", "chanel=a"}, "chanel");
+
+  const auto detail = called(runner, 0, {"status", dead});
+  for (const auto& part : {dead + " dead (exit code 3)", std::string("channel     a"), std::string("exit 3")})
+    CHECK(holds(detail, part));
+  CHECK(json::parse(called(runner, 0, {"status", "--json", dead})).at("outcome").at("code") == 3);
+  refused_call(runner, 4, {"status", "no-such-task"}, "no such task");
+}
+
+TEST_CASE("what a task is called cannot drive the terminal") {
+  daemon_options options;
+  options.flags = {"-task-mode=false"};
+  test_daemon runner(options);
+  runner.push_line("echo \033[2J\033]0;owned\007\nsecond");
+  terminal_process drawn({task_runner_binary(), "status", "-c", "default"},
+                         {{"TASK_RUNNER_ADDRESS", address_of(runner)}, {"NO_COLOR", "1"}});
+  CHECK(drawn.wait() == process_end{true, 0});
+  CHECK(drawn.drawn().find('\033') == std::string::npos);
+  CHECK(holds(drawn.drawn(), "echo ?[2J?]0;owned? second"));
+}
+
+TEST_CASE("output prints every byte that is kept, of any attempt") {
+  test_daemon runner;
+  runner.create_channel("plain");
+  const auto id = push_json(runner, {{"task", "printf 'attempt %s\\0' $TASK_RUNNER_ATTEMPT; exit 1"},
+                                     {"channel", "plain"},
+                                     {"max_attempts", 2},
+                                     {"backoff_s", 0}});
+  runner.settled(id);
+  CHECK(called(runner, 0, {"output", id}) == std::string("attempt 2\0", 10));
+  CHECK(called(runner, 0, {"output", "--attempt", "1", id}) == std::string("attempt 1\0", 10));
+  CHECK(called(runner, 0, {"output", "--offset=8", id}) == std::string("2\0", 2));
+  const auto large = runner.push_line("head -c 700000 /dev/zero | tr '\\0' x; echo end", "plain");
+  runner.settled(large);
+  const auto whole = called(runner, 0, {"output", large});
+  CHECK(whole.size() == 700'004);
+  CHECK(whole.substr(699'999) == "xend\n");
+  CHECK(called(runner, 0, {"output", id, large}).size() == 700'014);
+  CHECK(json::parse(called(runner, 0, {"output", "--json", id})).at("output") ==
+        std::string("attempt 2\0", 10));
+  refused_call(runner, 4, {"output", "none"}, "none");
+  refused_call(runner, 4, {"output", "--attempt", "3", id}, "attempt 3");
+  refused_call(runner, 2, {"output", "--offset", "x", id}, "--offset");
+  refused_call(runner, 2, {"output"}, "usage");
+}
+
+TEST_CASE("wait ends when the tasks have, with the first code that is not 0") {
+  test_daemon runner;
+  runner.create_channel("plain");
+  const gate end(runner.path("gate"));
+  const auto fine = runner.push_line(end.wait_line(), "plain");
+  const auto seven = runner.push_line(end.wait_line() + "; exit 7", "plain");
+  const auto nine = runner.push_line("exit 9", "plain");
+  runner.settled(nine);
+  process waiting(client_options(runner, {"wait", fine, seven, nine}));
+  REQUIRE(waiting.wait_output(nine + " dead (exit code 9)"));
+  CHECK(waiting.running());
+  end.open();
+  CHECK(waiting.wait(std::chrono::seconds(30)) == process_end{true, 7});
+  CHECK(holds(waiting.output(), fine + " finished (exit code 0)"));
+  CHECK(called(runner, 0, {"wait", fine}) == fine + " finished (exit code 0)\n");
+  CHECK(json::parse(called(runner, 7, {"wait", "--json", seven})).at("state") == "dead");
+
+  const auto cancelled = push_json(runner, {{"task", "true"}, {"delay", 3'600}});
+  data_of(runner, "POST", "/api/v1/tasks/" + cancelled + "/cancel");
+  called(runner, 1, {"wait", cancelled});
+  const auto sleeping = runner.push_line("exec sleep 1000", "plain");
+  called(runner, 124, {"wait", "--timeout", "200ms", sleeping});
+  called(runner, 4, {"wait", "none"});
+  called(runner, 4, {"wait", "none", seven});
+  refused_call(runner, 2, {"wait", "--timeout", "soon", fine}, "--timeout");
+  refused_call(runner, 2, {"wait"}, "usage");
+  data_of(runner, "POST", "/api/v1/tasks/" + sleeping + "/cancel", {{"grace_s", 0}});
+}
+
+TEST_CASE("cancel, kill and retry do what they say, each task on its own") {
+  test_daemon runner;
+  runner.create_channel("plain");
+  const auto seen = runner.path("seen");
+  const auto trapping =
+      runner.push_line("trap 'echo usr1 >> " + seen + "' USR1; trap 'exit 5' HUP; echo ready >> " + seen +
+                           "; while :; do sleep 0.05; done",
+                       "plain");
+  REQUIRE(wait_lines(seen, 1));
+  CHECK(called(runner, 0, {"kill", "-s", "usr1", trapping}) == trapping + " running\n");
+  REQUIRE(wait_lines(seen, 2));
+  called(runner, 0, {"kill", "--signal=SIGHUP", trapping});
+  CHECK(runner.settled(trapping).at("outcome") == json{{"kind", "exited"}, {"code", 5}});
+  refused_call(runner, 2, {"kill", "-s", "NOPE", trapping}, "--signal");
+  refused_call(runner, 2, {"kill", "-s", "65", trapping}, "--signal");
+  refused_call(runner, 1, {"kill", trapping}, "");
+  const auto ended = runner.push_line("exec sleep 1000", "plain");
+  REQUIRE(wait_state(runner, ended, "running"));
+  called(runner, 0, {"kill", ended}); // TERM
+  CHECK(runner.settled(ended).at("outcome") == json{{"kind", "signalled"}, {"signal", 15}});
+  called(runner, 143, {"wait", ended});
+
+  const auto running = runner.push_line("exec sleep 1000", "plain");
+  const auto delayed = push_json(runner, {{"task", "true"}, {"channel", "plain"}, {"delay", 3'600}});
+  REQUIRE(wait_state(runner, running, "running"));
+  const auto ran = call(runner, {"cancel", "--grace", "1s", running, "none", delayed});
+  CHECK(ran.end == process_end{true, 4});
+  CHECK(ran.output == running + " cancelled\n" + delayed + " cancelled\n");
+  refused_call(runner, 2, {"cancel", "--grace", "x", running}, "--grace");
+
+  CHECK(holds(called(runner, 0, {"retry", delayed}), delayed + " "));
+  REQUIRE(wait_until([&] { return runner.task(delayed).at("state") != "cancelled"; }));
+  const auto fine = runner.push_line("true", "plain");
+  runner.settled(fine);
+  refused_call(runner, 1, {"retry", fine}, "");
+  refused_call(runner, 4, {"retry", "none"}, "");
+}
+
+TEST_CASE("retry --dead takes those of a channel and a time, counts them first, and ends") {
+  test_daemon runner;
+  runner.create_channel("a");
+  runner.create_channel("b");
+  const auto flag = runner.path("flag");
+  std::vector<std::string> dead;
+  for (int i = 0; i < 4; ++i)
+    dead.push_back(runner.push_line("test -e " + flag + " # " + std::to_string(i), i < 3 ? "a" : "b"));
+  for (const auto& id : dead)
+    REQUIRE(runner.settled(id).at("state") == "dead");
+  CHECK(called(runner, 0, {"retry", "--dead", "--dry-run"}) == "4\n");
+  CHECK(called(runner, 0, {"retry", "--dead", "-c", "a", "--since", "1h", "--dry-run"}) == "3\n");
+  CHECK(json::parse(called(runner, 0, {"retry", "--dead", "-c", "b", "--dry-run", "--json"})) ==
+        json{{"matched", 1}, {"done", 0}, {"more", false}});
+  CHECK(called(runner, 0, {"retry", "--dead", "-c", "a", "--since", "0", "--dry-run"}) == "0\n");
+  for (const auto& id : dead)
+    CHECK(runner.task(id).at("state") == "dead");
+  // They die again, which is no reason to retry them for ever.
+  CHECK(called(runner, 0, {"retry", "--dead", "-c", "a"}) == "3\n");
+  for (const auto& id : dead)
+    REQUIRE(runner.settled(id).at("state") == "dead");
+  CHECK(runner.task(dead[0]).at("attempt") == 2);
+  CHECK(runner.task(dead[3]).at("attempt") == 1);
+  write_file(flag, "");
+  CHECK(called(runner, 0, {"retry", "--dead"}) == "4\n");
+  for (const auto& id : dead)
+    CHECK(wait_state(runner, id, "finished"));
+  refused_call(runner, 2, {"retry"}, "--dead");
+  refused_call(runner, 2, {"retry", "--dead", dead[0]}, "--dead");
+  refused_call(runner, 2, {"retry", "--dry-run", dead[0]}, "--dead");
+  refused_call(runner, 2, {"retry", "--dead", "--since", "x"}, "--since");
+  refused_call(runner, 2, {"retry", "--dead", "-c", ""}, "--channel");
+}
+
+TEST_CASE("why says in a sentence what a task waits for") {
+  test_daemon runner;
+  runner.create_channel("mail");
+  data_of(runner, "POST", "/api/v1/channels/mail/pause");
+  const auto first = runner.push_line("echo 1", "mail");
+  const auto second = runner.push_line("echo 2", "mail");
+  const auto paused = called(runner, 0, {"why", second});
+  CHECK(holds(paused, second + " pending: "));
+  CHECK(holds(paused, "paused"));
+  CHECK(holds(paused, "blocked by    channel"));
+  const auto told = json::parse(called(runner, 0, {"why", "--json", first}));
+  CHECK(told.at("reason") == "paused");
+  const auto delayed = push_json(runner, {{"task", "true"}, {"delay", 3'600}});
+  CHECK(holds(called(runner, 0, {"why", delayed}), "may start at  2"));
+  refused_call(runner, 4, {"why", "none"}, "none");
+}

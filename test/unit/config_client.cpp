@@ -1,0 +1,53 @@
+// Where a client finds the daemon: flag, environment, INI file, default.
+#include "config/client_settings.hpp"
+#include "test/unit/config_support.hpp"
+
+using namespace task_runner;
+using namespace task_runner::test;
+
+namespace {
+
+std::string found(const client_input& input) {
+  const auto address = find_daemon_address(input);
+  if (!address)
+    return "refused: " + address.failure().message;
+  return format_host_port(address->host, address->port) + " by " + address->said_by;
+}
+
+} // namespace
+
+TEST_CASE("config: a client finds the daemon by what stands first") {
+  const temp_dir directory;
+  const auto ini =
+      write_file(directory, "x.ini", "[redis]\npassword-file = /nobody/may/read\n[http]\naddr = :81\n");
+  const auto without = write_file(directory, "y.ini", "[daemon]\nconcurrent = 3\n");
+  client_input input;
+  CHECK(found(input) == "127.0.0.1:60001 by the default");
+  input.config_file = without;
+  CHECK(found(input) == "127.0.0.1:60001 by the default");
+  input.config_file = ini;
+  CHECK(found(input) == "127.0.0.1:81 by " + ini + ":4 [http] addr");
+  input.config_file.clear();
+  input.environment = {{"TASK_RUNNER_CONFIG", ini}, {"TASK_RUNNER_CHANNEL", "x"}};
+  CHECK(found(input) == "127.0.0.1:81 by " + ini + ":4 [http] addr");
+  input.environment["TASK_RUNNER_HTTP_ADDR"] = "[::]:82";
+  CHECK(found(input) == "[::1]:82 by environment TASK_RUNNER_HTTP_ADDR");
+  input.environment["TASK_RUNNER_ADDRESS"] = "example.org:83";
+  CHECK(found(input) == "example.org:83 by environment TASK_RUNNER_ADDRESS");
+  input.address = "localhost:84";
+  CHECK(found(input) == "127.0.0.1:84 by --address");
+}
+
+TEST_CASE("config: a client refuses what is no address, and a wrong file") {
+  const temp_dir directory;
+  client_input input;
+  for (const std::string wrong : {"127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", "a b:1", ":"}) {
+    input.address = wrong;
+    CHECK(found(input).find("refused: --address: ") == 0);
+  }
+  input.address.clear();
+  input.config_file = directory / "missing.ini";
+  CHECK(found(input).find("refused: --config: ") == 0);
+  input.config_file = write_file(directory, "wrong.ini", "[http]\nadr = :81\n");
+  CHECK(found(input).find("refused: " + input.config_file + ":2") == 0);
+}
