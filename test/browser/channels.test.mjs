@@ -1,0 +1,146 @@
+// The page of channels, used as a person would: found by what stands on it.
+import assert from 'node:assert/strict';
+import { dashboard_tests, focused } from './support/dashboard.mjs';
+import { set_scene } from './support/scene.mjs';
+import { until } from './support/wait.mjs';
+
+const scenario = dashboard_tests({ set_scene });
+
+const row_of = (page, name) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
+const channel = (daemon, name) => daemon.api('GET', `/api/v1/channels/${name}`);
+const notice = (page, text) => page.getByRole('status').filter({ hasText: text });
+
+async function choose(page, name, item) {
+  await page.getByRole('button', { name: `More for ${name}` }).click();
+  await page.getByRole('group', { name: `More for ${name}` }).getByRole('button', { name: item }).click();
+}
+
+scenario('every channel has a row, whose numbers follow what happens', async ({ page, open, daemon }) => {
+  await open('channels');
+  const row = row_of(page, 'video');
+  await row.getByRole('img', { name: '2 running, 2 pending, 0 delayed' }).waitFor();
+  await row_of(page, 'backup').getByText('paused').waitFor();
+  await row_of(page, 'mail').getByRole('img', { name: '0 running, 0 pending, 2 delayed' }).waitFor();
+  // Nobody reloads anything.
+  await daemon.push({ id: 'transcode-16', channel: 'video', task: 'sleep 3600' });
+  await row.getByRole('img', { name: '2 running, 3 pending, 0 delayed' }).waitFor();
+  await daemon.api('POST', '/api/v1/tasks/transcode-16/cancel');
+  await row.getByRole('img', { name: '2 running, 2 pending, 0 delayed' }).waitFor();
+});
+
+scenario('the filter narrows the table, and stays in the address', async ({ page, open }) => {
+  await open('channels');
+  await row_of(page, 'mail').waitFor();
+  await page.keyboard.press('/');
+  await page.keyboard.type('rep');
+  await row_of(page, 'mail').waitFor({ state: 'detached' });
+  await row_of(page, 'reports').waitFor();
+  assert.match(page.url(), /#\/channels\?filter=rep$/);
+  await page.reload();
+  await row_of(page, 'reports').waitFor();
+  assert.equal(await row_of(page, 'mail').count(), 0);
+  await page.getByLabel('Filter by name').fill('none is called so');
+  await page.getByText('No channel has such a name.').waitFor();
+});
+
+scenario('a press on a head puts the table in order', async ({ page, open }) => {
+  await open('channels');
+  await row_of(page, 'mail').waitFor();
+  await page.getByRole('button', { name: 'Dead', exact: true }).click();
+  await page.getByRole('columnheader', { name: 'Dead' }).and(page.locator('[aria-sort=descending]')).waitFor();
+  const first = page.getByRole('table').getByRole('row').nth(1);
+  await first.getByRole('link', { name: 'reports', exact: true }).waitFor();
+});
+
+scenario('workers are set one by one', async ({ page, open, daemon }) => {
+  await open('channels');
+  const stepper = page.getByRole('group', { name: 'Workers of mail' });
+  await stepper.getByRole('button', { name: 'One more' }).click();
+  await stepper.getByRole('button', { name: 'One more' }).click();
+  await notice(page, 'mail has 6 workers now.').waitFor();
+  assert.equal((await channel(daemon, 'mail')).worker, 6);
+  await stepper.getByRole('button', { name: 'One fewer' }).click();
+  await notice(page, 'mail has 5 workers now.').waitFor();
+  assert.equal((await channel(daemon, 'mail')).worker, 5);
+});
+
+scenario('a channel is paused, goes on, and is drained', async ({ page, open, daemon }) => {
+  await open('channels');
+  const row = row_of(page, 'reports');
+  await page.getByRole('button', { name: 'Pause reports' }).click();
+  await notice(page, 'reports is paused').waitFor();
+  // One still runs; the channel is paused for good when it has ended.
+  await row.getByText('draining').waitFor();
+  await daemon.push({ id: 'waits-for-resume', channel: 'reports', task: 'true' });
+  assert.equal((await daemon.task('waits-for-resume')).state, 'pending');
+  await page.getByRole('button', { name: 'Resume reports' }).click();
+  await notice(page, 'reports goes on.').waitFor();
+  await row.getByText('open').waitFor();
+  await daemon.wait_state('waits-for-resume', 'finished');
+
+  await choose(page, 'reports', 'Drain');
+  await notice(page, /reports drains: nothing more is started, 1 still run/).waitFor();
+  await row.getByText('draining').waitFor();
+  await page.getByRole('button', { name: 'Resume reports' }).click();
+  await row.getByText('open').waitFor();
+});
+
+scenario('a channel is made, changed and removed', async ({ page, open, daemon, watch }) => {
+  await open('channels');
+  await row_of(page, 'mail').waitFor();
+  await page.keyboard.press('m');
+  const making = page.getByRole('dialog', { name: 'Make a channel' });
+  await making.getByLabel('Name').fill('orders');
+  await making.getByLabel('Workers').fill('7');
+  await making.getByLabel('Distinct').selectOption('until-finished');
+  await making.getByRole('button', { name: 'Make the channel' }).click();
+  await notice(page, 'orders is there.').waitFor();
+  await row_of(page, 'orders').waitFor();
+  const made = await channel(daemon, 'orders');
+  assert.equal(made.worker, 7);
+  assert.equal(made.settings.distinct, 'until-finished');
+
+  await choose(page, 'orders', 'Settings …');
+  const settings = page.getByRole('dialog', { name: 'Settings of orders' });
+  assert.equal(await settings.getByLabel('Workers').inputValue(), '7');
+  await settings.getByLabel('Attempts').fill('4');
+  await settings.getByLabel('Timeout, seconds').fill('2.5');
+  await settings.getByRole('button', { name: 'Save the settings' }).click();
+  await settings.waitFor({ state: 'detached' });
+  const changed = (await channel(daemon, 'orders')).settings;
+  assert.equal(changed.max_attempts, 4);
+  assert.equal(changed.timeout_s, 2.5);
+  assert.equal(changed.distinct, 'until-finished');
+
+  // What it cannot be is said in the daemon's words, and what was typed stays.
+  watch.allow(/answered 4\d\d|status of 4\d\d/);
+  await page.getByRole('button', { name: 'Make a channel' }).click();
+  await making.getByLabel('Name').fill('not a name');
+  await making.getByRole('button', { name: 'Make the channel' }).click();
+  await page.locator('.notice.failure').waitFor();
+  assert.equal(await making.getByLabel('Name').inputValue(), 'not a name');
+  await page.keyboard.press('Escape');
+  await making.waitFor({ state: 'detached' });
+
+  await choose(page, 'orders', 'Remove …');
+  await page.getByRole('dialog', { name: 'Remove orders?' }).getByRole('button', { name: 'Keep it as it is' }).click();
+  assert.equal((await channel(daemon, 'orders')).name, 'orders');
+  await choose(page, 'orders', 'Remove …');
+  await page.getByRole('dialog', { name: 'Remove orders?' }).getByRole('button', { name: 'Remove the channel' }).click();
+  await row_of(page, 'orders').waitFor({ state: 'detached' });
+  await until('the channel is gone', async () => (await fetch(`${daemon.url}/api/v1/channels/orders`)).status === 404);
+});
+
+scenario('the menu of a channel is used by keys alone', async ({ page, open, daemon }) => {
+  await open('channels');
+  await page.getByRole('button', { name: 'More for backup' }).focus();
+  await page.keyboard.press('Enter');
+  const menu = page.getByRole('group', { name: 'More for backup' });
+  await focused(page, menu.getByRole('button', { name: 'Push a task here …' }));
+  // "Drain" is of no use in a paused channel, and is passed over.
+  await page.keyboard.press('ArrowDown');
+  await focused(page, menu.getByRole('button', { name: 'Settings …' }));
+  await page.keyboard.press('Escape');
+  await menu.waitFor({ state: 'hidden' });
+  assert.equal((await channel(daemon, 'backup')).state, 'paused');
+});

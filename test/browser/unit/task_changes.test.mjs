@@ -1,0 +1,43 @@
+// Events and the rows that they change; which tasks are new; ranges of rows.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { between, changed_by, is_newer_than } from '../../../services/http/dashboard/core/task_changes.js';
+
+const task = { id: 'a', state: 'pending', attempt: 0, outcome: null, started_at: null, ended_at: null, duration_s: null, channel: 'mail' };
+
+test('a task starts, and ends', () => {
+  const running = changed_by(task, { state: 'running', attempt: 1, outcome: null, at: '2026-01-31T12:00:00.000Z' });
+  assert.equal(running.started_at, '2026-01-31T12:00:00.000Z');
+  assert.equal(running.channel, 'mail');
+  const ended = changed_by(running, { state: 'dead', attempt: 1, outcome: { kind: 'exited', code: 3 }, at: '2026-01-31T12:00:02.500Z' });
+  assert.deepEqual([ended.state, ended.duration_s, ended.ended_at, ended.outcome.code], ['dead', 2.5, '2026-01-31T12:00:02.500Z', 3]);
+});
+
+test('an attempt whose start was not told has no run time yet', () => {
+  const ended = changed_by(task, { state: 'finished', attempt: 1, outcome: { kind: 'exited', code: 0 }, at: '2026-01-31T12:00:02.500Z' });
+  assert.deepEqual([ended.started_at, ended.duration_s], [null, null]);
+});
+
+test('a failed attempt that is tried again keeps its times', () => {
+  const running = changed_by(task, { state: 'running', attempt: 1, outcome: null, at: '2026-01-31T12:00:00.000Z' });
+  const delayed = changed_by(running, { state: 'delayed', attempt: 1, outcome: { kind: 'exited', code: 1 }, at: '2026-01-31T12:00:01.000Z' });
+  assert.deepEqual([delayed.state, delayed.outcome.code, delayed.started_at], ['delayed', 1, '2026-01-31T12:00:00.000Z']);
+});
+
+test('new is what was pushed after the newest that is shown', () => {
+  const older = '01a20a14-b28b-73ab-b928-c62888345cea';
+  const newer = '01a20a14-b39e-76c3-b2e8-13d85b564522';
+  assert.ok(is_newer_than({ id: newer, state: 'finished', attempt: 1 }, older));
+  assert.ok(!is_newer_than({ id: older, state: 'running', attempt: 1 }, newer));
+  assert.ok(is_newer_than({ id: 'mine', state: 'pending', attempt: 0 }, older));
+  assert.ok(is_newer_than({ id: 'mine', state: 'finished', attempt: 1 }, older));
+  assert.ok(!is_newer_than({ id: 'mine', state: 'running', attempt: 2 }, older));
+  assert.ok(is_newer_than({ id: older, state: 'running', attempt: 1 }, null));
+});
+
+test('ranges go both ways', () => {
+  const ids = ['a', 'b', 'c', 'd'];
+  assert.deepEqual(between(ids, 'b', 'd'), ['b', 'c', 'd']);
+  assert.deepEqual(between(ids, 'd', 'b'), ['b', 'c', 'd']);
+  assert.deepEqual(between(ids, 'gone', 'b'), ['b']);
+});
