@@ -284,6 +284,7 @@ result<void> daemon_process::start_http() {
     options.legacy_200_paths = predecessor_paths();
   http_ = std::make_unique<http_server>(std::move(options));
   gateway_->probes = &probes_;
+  gateway_->statistics = &statistics_;
   gateway_->describe_daemon = [this] { return render_daemon(make_report()); };
   gateway_->describe_metrics = [this] { return describe_metrics(); };
   gateway_->describe_readiness = [this] { return describe_readiness(); };
@@ -383,6 +384,10 @@ void daemon_process::start_actors() {
   gateway_->batch =
       actors_->spawn(batch, batch_dependencies{gateway_->intake, gateway_->via, probes_.add(batch_shape()),
                                                values_.channel_default});
+  historian_ = actors_->spawn(
+      historian, historian_dependencies{&statistics_, gateway_->via, probes_.add(historian_shape())});
+  gateway_->keyed =
+      std::make_shared<keyed_requests>(*store_, clock_, values_.idempotency_keep_ms, gateway_->via);
   supervisor_dependencies watched;
   watched.intake = gateway_->intake;
   watched.router = gateway_->router;
@@ -408,6 +413,8 @@ void daemon_process::start_actors() {
 void daemon_process::stop_actors() {
   lender_.detach();
   gateway_->open.store(false, std::memory_order_release);
+  if (gateway_->keyed)
+    gateway_->keyed->close();
   if (supervisor_) {
     caf::anon_send(supervisor_, shut_down{});
   } else {
@@ -423,6 +430,7 @@ void daemon_process::stop_actors() {
   gateway_->intake = intake_actor{};
   gateway_->router = router_actor{};
   gateway_->batch = batch_actor{};
+  historian_ = historian_actor{};
   sink_.reset();
 }
 

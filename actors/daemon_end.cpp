@@ -128,11 +128,14 @@ daemon_report daemon_process::make_report() const {
   report.http_connections = http.connections_open;
   report.http_requests = http.requests;
   report.http_refused = http.requests_refused;
+  report.http_streams = http.streams_open;
+  report.http_streams_refused = http.streams_refused;
+  report.http_streams_cut = http.streams_cut;
   return report;
 }
 
 std::string daemon_process::describe_metrics() const {
-  return render_metrics({make_report(), metrics_->list(), &probes_, clock_.now_ms()});
+  return render_metrics({make_report(), metrics_->overview(), &probes_, clock_.now_ms()});
 }
 
 readiness daemon_process::describe_readiness() const {

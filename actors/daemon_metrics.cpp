@@ -14,25 +14,13 @@ namespace task_runner {
 
 namespace {
 
-using channel_list = std::vector<std::shared_ptr<const channel_metrics>>;
-
 /// One channel's figures, or the sum of those that have no lines of their own.
 struct channel_figures {
   std::string channel;
   channel_counts counts;
   uint64_t workers = 0;
   double next_wait_s = 0;
-  uint64_t pushed = 0;
-  uint64_t duplicates = 0;
-  uint64_t finished = 0;
-  uint64_t dead = 0;
-  uint64_t cancelled = 0;
-  uint64_t expired = 0;
-  uint64_t retried = 0;
-  uint64_t repairs = 0;
-  std::array<uint64_t, attempt_ends_count> attempts_ended{};
-  duration_histogram::snapshot wait;
-  duration_histogram::snapshot run;
+  channel_tally counted;
 };
 
 void add(channel_figures& to, const channel_metrics& one, wall_time_ms now_ms) {
@@ -46,28 +34,27 @@ void add(channel_figures& to, const channel_metrics& one, wall_time_ms now_ms) {
     to.next_wait_s = std::max(
         to.next_wait_s, static_cast<double>(std::max<int64_t>(now_ms - counts.next_ready_at_ms, 0)) / 1000.0);
   to.workers += one.workers();
-  to.pushed += one.pushed;
-  to.duplicates += one.duplicates;
-  to.finished += one.finished;
-  to.dead += one.dead;
-  to.cancelled += one.cancelled;
-  to.expired += one.expired;
-  to.retried += one.retried;
-  to.repairs += one.repairs;
-  for (size_t i = 0; i < attempt_ends_count; ++i)
-    to.attempts_ended[i] += one.attempts_ended[i];
-  to.wait.add(one.wait.take());
-  to.run.add(one.run.take());
+  to.counted.add(one.tally());
 }
 
-std::vector<channel_figures> figures_of(const channel_list& channels, wall_time_ms now_ms) {
+std::vector<channel_figures> figures_of(const channel_overview& all, wall_time_ms now_ms) {
   std::vector<channel_figures> figures;
-  for (const auto& one : channels) {
-    const bool has_own = figures.size() < metrics_channels_max;
-    if (has_own || figures.size() == metrics_channels_max)
-      figures.emplace_back().channel = has_own ? one->channel() : "(others)";
-    add(figures.back(), *one, now_ms);
+  channel_figures others;
+  others.channel = "(others)";
+  others.counted = all.gone.value_or(channel_tally{});
+  bool has_others = all.gone.has_value();
+  for (const auto& one : all.channels) {
+    if (!one->has_lines()) {
+      has_others = true;
+      add(others, *one, now_ms);
+      continue;
+    }
+    auto& its = figures.emplace_back();
+    its.channel = one->channel();
+    add(its, *one, now_ms);
   }
+  if (has_others)
+    figures.push_back(std::move(others));
   return figures;
 }
 
@@ -99,43 +86,43 @@ void write_channels(metrics_page& page, const std::vector<channel_figures>& figu
                "How long the task that is next in line has been waiting; 0 when none is.",
                {{"channel", one.channel}}, one.next_wait_s);
   });
-  const auto count = [&](const char* name, const char* help, uint64_t channel_figures::*member) {
+  const auto count = [&](const char* name, const char* help, uint64_t channel_tally::*member) {
     each([&](const auto& one) {
-      page.counter(name, help, {{"channel", one.channel}}, static_cast<double>(one.*member));
+      page.counter(name, help, {{"channel", one.channel}}, static_cast<double>(one.counted.*member));
     });
   };
-  count("task_runner_tasks_pushed_total", "Tasks that were accepted.", &channel_figures::pushed);
+  count("task_runner_tasks_pushed_total", "Tasks that were accepted.", &channel_tally::pushed);
   count("task_runner_tasks_duplicate_total",
-        "Pushes that were not accepted, as an equal task was unfinished.", &channel_figures::duplicates);
+        "Pushes that were not accepted, as an equal task was unfinished.", &channel_tally::duplicates);
   each([&](const auto& one) {
     const auto write = [&](const char* state, uint64_t ended) {
       page.counter("task_runner_tasks_ended_total", "Tasks that ended, by how.",
                    {{"channel", one.channel}, {"state", state}}, static_cast<double>(ended));
     };
-    write("finished", one.finished);
-    write("dead", one.dead);
-    write("cancelled", one.cancelled);
-    write("expired", one.expired);
+    write("finished", one.counted.finished);
+    write("dead", one.counted.dead);
+    write("cancelled", one.counted.cancelled);
+    write("expired", one.counted.expired);
   });
   each([&](const auto& one) {
     for (size_t i = 0; i < attempt_ends_count; ++i)
       page.counter(
           "task_runner_attempts_ended_total", "Attempts that ended, by how.",
           {{"channel", one.channel}, {"outcome", std::string(to_string(static_cast<attempt_end>(i)))}},
-          static_cast<double>(one.attempts_ended[i]));
+          static_cast<double>(one.counted.attempts_ended[i]));
   });
   count("task_runner_attempts_retried_total", "Failed attempts that another one follows.",
-        &channel_figures::retried);
+        &channel_tally::retried);
   count("task_runner_repairs_total", "Differences between queue, store and processes that were mended.",
-        &channel_figures::repairs);
+        &channel_tally::repairs);
   each([&](const auto& one) {
     page.histogram("task_runner_task_wait_seconds",
                    "From the moment at which a task could run to the start of its first attempt.",
-                   {{"channel", one.channel}}, one.wait);
+                   {{"channel", one.channel}}, one.counted.wait);
   });
   each([&](const auto& one) {
     page.histogram("task_runner_attempt_run_seconds", "From the start of an attempt to its end.",
-                   {{"channel", one.channel}}, one.run);
+                   {{"channel", one.channel}}, one.counted.run);
   });
 }
 
@@ -168,6 +155,13 @@ void write_http(metrics_page& page, const daemon_report& report) {
                static_cast<double>(report.http_requests));
   page.counter("task_runner_http_requests_refused_total", "Requests that no handler saw.", {},
                static_cast<double>(report.http_refused));
+  page.gauge("task_runner_http_streams", "Streams of output and events that are open.", {},
+             static_cast<double>(report.http_streams));
+  page.counter("task_runner_http_streams_refused_total", "Streams that were one too many.", {},
+               static_cast<double>(report.http_streams_refused));
+  page.counter("task_runner_http_streams_cut_total",
+               "Streams that were cut off as their clients did not read.", {},
+               static_cast<double>(report.http_streams_cut));
 }
 
 void write_sources(metrics_page& page, const std::vector<source_status>& sources) {
@@ -206,25 +200,8 @@ void write_retention(metrics_page& page, const retention_counters& retention) {
 
 /// Actors by kind: there are two for each channel.
 void write_actors(metrics_page& page, const probe_registry& probes) {
-  struct sum {
-    uint64_t actors = 0;
-    uint64_t depth = 0;
-    uint64_t handled = 0;
-    uint64_t restarts = 0;
-  };
-  std::map<std::string_view, sum> by_kind;
-  const auto all = probes.list();
-  for (const auto& probe : all) {
-    if (probe->is_service())
-      continue;
-    auto& one = by_kind[probe->kind()];
-    ++one.actors;
-    one.depth += probe->mailbox_depth();
-    for (size_t kind = 0; kind < probe->message_kinds().size(); ++kind)
-      one.handled += probe->handled(kind);
-    one.restarts += probe->restarts();
-  }
-  const auto each = [&](const std::function<void(const metric_labels&, const sum&)>& write) {
+  const auto by_kind = probes.sums();
+  const auto each = [&](const std::function<void(const metric_labels&, const actor_sums&)>& write) {
     for (const auto& [kind, one] : by_kind)
       write({{"kind", std::string(kind)}}, one);
   };
@@ -236,8 +213,8 @@ void write_actors(metrics_page& page, const probe_registry& probes) {
                static_cast<double>(one.depth));
   });
   each([&](const auto& labels, const auto& one) {
-    page.counter("task_runner_actor_messages_total", "Messages that the actors there are have handled.",
-                 labels, static_cast<double>(one.handled));
+    page.counter("task_runner_actor_messages_total", "Messages that actors have handled.", labels,
+                 static_cast<double>(one.handled));
   });
   each([&](const auto& labels, const auto& one) {
     page.counter("task_runner_actor_restarts_total", "Actors that took the place of one that died.", labels,

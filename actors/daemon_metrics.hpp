@@ -11,14 +11,12 @@
 
 namespace task_runner {
 
-/// Channels that have lines of their own; what is beyond is summed up under `channel="(others)"`, which is no
-/// name that a channel can have. It bounds the page at about two megabytes.
-constexpr size_t metrics_channels_max = 500;
-
 /// Everything that the page tells of.
 struct metrics_sources {
   daemon_report report;
-  std::vector<std::shared_ptr<const channel_metrics>> channels;
+  /// Those without lines of their own are summed up under `channel="(others)"`, which is no name that a
+  /// channel can have.
+  channel_overview channels;
   const probe_registry* probes = nullptr;
   wall_time_ms now_ms = 0;
 };

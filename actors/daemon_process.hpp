@@ -7,6 +7,7 @@
 #include "actors/daemon_metrics.hpp"
 #include "actors/daemon_report.hpp"
 #include "actors/gateway/routes.hpp"
+#include "actors/historian.hpp"
 #include "actors/lent_thread.hpp"
 #include "actors/runner_bridge.hpp"
 #include "actors/stop_stack.hpp"
@@ -118,9 +119,15 @@ private:
   std::unique_ptr<task_news> task_news_;
   const std::shared_ptr<channel_facts> facts_ = std::make_shared<channel_facts>();
   const std::shared_ptr<channel_metrics_registry> metrics_ = std::make_shared<channel_metrics_registry>();
+  statistics_history statistics_{metrics_, {}, [this] {
+                                   auto now = read_history_moment();
+                                   now.wall_ms = clock_.now_ms();
+                                   return now;
+                                 }};
   caf::actor_system_config actor_config_;
   std::unique_ptr<caf::actor_system> actors_;
   supervisor_actor supervisor_;
+  historian_actor historian_;
   std::unique_ptr<store_intake_journal> journal_;
   std::unique_ptr<actor_push_sink> sink_;
   std::unique_ptr<redis_list_source> source_;

@@ -91,6 +91,9 @@ std::string render_daemon(const daemon_report& report) {
       .member("connections", report.http_connections)
       .member("requests", report.http_requests)
       .member("refused", report.http_refused)
+      .member("streams", report.http_streams)
+      .member("streams_refused", report.http_streams_refused)
+      .member("streams_cut", report.http_streams_cut)
       .end_object();
   json.key("sources").begin_array();
   for (const auto& source : report.sources)

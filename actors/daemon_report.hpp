@@ -31,6 +31,10 @@ struct daemon_report {
   uint64_t http_connections = 0;
   uint64_t http_requests = 0;
   uint64_t http_refused = 0;
+  /// Streams that are open now, that were one too many, and that were cut off as their clients did not read.
+  uint64_t http_streams = 0;
+  uint64_t http_streams_refused = 0;
+  uint64_t http_streams_cut = 0;
 };
 
 /// One thing that must be well for the daemon to take and run tasks.

@@ -161,6 +161,11 @@ using batch_actor = caf::typed_actor<
     // Answered when every line is committed, a duplicate or refused.
     caf::replies_to<push_lines>::with<push_lines_reply>>;
 
+/// Sees to it that what is measured of the channels becomes a history.
+using historian_actor = caf::typed_actor<
+    // Its own alarm: a step is over, and is kept.
+    caf::reacts_to<sample_due>>;
+
 } // namespace task_runner
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::attach_executor)

@@ -62,7 +62,8 @@ int run_as_client(int argc, char** argv) {
     auto found = find_daemon_address({address, config_file, input.environment});
     if (!found)
       return found.failure();
-    return cli::daemon_place{std::move(found->host), found->port, std::move(found->said_by)};
+    return cli::daemon_place{std::move(found->host), found->port, std::move(found->token),
+                             std::move(found->said_by)};
   };
   around.load_settings = [&input](const std::string& config_file) {
     return load_local_settings(input, config_file);

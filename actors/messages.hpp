@@ -41,6 +41,8 @@ struct push_replies {
 /// Many pushes as text, one JSON object per line.
 struct push_lines {
   std::shared_ptr<const std::string> text;
+  /// Set when the request may be repeated: each line is the same push then, and carried out once.
+  std::optional<push_identity> identity = std::nullopt;
 };
 
 /// What became of them.
@@ -277,10 +279,10 @@ struct explanation_reply {
   std::optional<error> failure;
 };
 
-/// Tasks by filter, newest first.
+/// Tasks by filter, in the order of the place after which they are listed.
 struct list_tasks {
   task_filter filter;
-  uint64_t before = 0;
+  listing_place after;
   uint32_t limit = 0;
 };
 struct task_page_reply {
@@ -305,23 +307,28 @@ struct queue_action {
   task_action action;
 };
 
-/// One verb on all tasks that match, newest first, at most `limit`; `dry_run` only counts. Without states in
-/// the filter those are meant that the verb is for. Answered at the latest after 20 s, with `more` if work is
-/// left; the ends of running tasks that are cancelled are not waited for.
+/// One verb on all tasks that match, newest first, at most `limit`, or on those that are named; `dry_run`
+/// only counts. Without states in the filter those are meant that the verb is for. Answered at the latest
+/// after 20 s, with `more` if work is left; the ends of running tasks that are cancelled are not waited for.
 struct act_on_tasks {
   /// Without id.
   act_on_task what;
   task_filter filter;
   bool dry_run = false;
   uint32_t limit = 0;
+  /// Where this names any, it is these that are meant, in this order, in whatever state; filter and limit do
+  /// not count. At most `named_tasks_max`, none twice.
+  std::vector<std::string> ids = {};
 };
+/// Most tasks that one act_on_tasks names.
+constexpr size_t named_tasks_max = 1'000;
 struct tasks_reply {
   /// How many were found; for `dry_run` that is all.
   uint64_t matched = 0;
   uint64_t done = 0;
-  /// Whether more match than `limit`.
+  /// Whether more match than `limit`, or there was no time for some.
   bool more = false;
-  /// The first refusals: id and reason.
+  /// The first refusals: id and reason. Of tasks that were named, all for which the verb was not carried out.
   std::vector<std::pair<std::string, error>> refused;
   std::optional<error> failure;
 };
@@ -337,6 +344,9 @@ struct page_read {
   uint64_t number = 0;
   result<task_page> page{task_page{}};
 };
+
+/// A step of the history of what is measured is over.
+struct sample_due {};
 
 // -- life of the daemon ---------------------------------------------------------------
 
@@ -414,3 +424,4 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::stop_now)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::hand_over_again)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::slots_reported)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::slots_given)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(task_runner::sample_due)

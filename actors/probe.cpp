@@ -62,7 +62,8 @@ actor_probe::actor_probe(const probe_shape& shape, std::string channel, const ac
     , counts_(std::make_unique<std::atomic<uint64_t>[]>(shape.message_kinds.size()))
     , times_(std::make_unique<time_counters[]>(shape.message_kinds.size()))
     , gauges_(std::make_unique<std::atomic<int64_t>[]>(shape.credits.size() + shape.facts.size()))
-    , edges_(before != nullptr ? before->edges_ : new_counters(shape.edges.size())) {}
+    , edges_(before != nullptr ? before->edges_ : new_counters(shape.edges.size()))
+    , restarts_(before != nullptr ? before->restarts() : 0) {}
 
 actor_probe::actor_probe(std::string_view service)
     : shape_(service_shape())
@@ -70,6 +71,13 @@ actor_probe::actor_probe(std::string_view service)
     , started_at_ms_(0)
     , counts_(std::make_unique<std::atomic<uint64_t>[]>(shape_.message_kinds.size()))
     , times_(std::make_unique<time_counters[]>(shape_.message_kinds.size())) {}
+
+uint64_t actor_probe::handled() const noexcept {
+  uint64_t sum = 0;
+  for (size_t kind = 0; kind < shape_.message_kinds.size(); ++kind)
+    sum += handled(kind);
+  return sum;
+}
 
 message_figures actor_probe::figures(size_t message_kind) const noexcept {
   const auto& times = times_[message_kind];
@@ -154,24 +162,68 @@ std::shared_ptr<actor_probe> probe_registry::add(const probe_shape& shape, std::
                                                  const actor_probe* before) {
   auto probe = std::make_shared<actor_probe>(shape, std::move(channel), before);
   std::lock_guard<std::mutex> guard(mutex_);
-  put(probe);
+  put(probe, before != nullptr);
   return probe;
 }
 
 void probe_registry::add_service(std::string_view name) {
   auto probe = std::make_shared<actor_probe>(name);
   std::lock_guard<std::mutex> guard(mutex_);
-  put(probe);
-  services_.push_back(std::move(probe));
+  put(std::move(probe), false);
 }
 
-void probe_registry::put(const std::shared_ptr<actor_probe>& probe) {
-  by_name_[probe->name()] = probe;
-  if (by_name_.size() < sweep_at_)
-    return;
-  for (auto at = by_name_.begin(); at != by_name_.end();)
-    at = at->second.expired() ? by_name_.erase(at) : std::next(at);
-  sweep_at_ = 2 * by_name_.size() + 64;
+bool probe_registry::is_gone(const std::shared_ptr<actor_probe>& probe) noexcept {
+  return probe.use_count() == 1 && !probe->is_service();
+}
+
+void probe_registry::put(std::shared_ptr<actor_probe> probe, bool continues) {
+  auto& listed = by_name_[probe->name()];
+  if (listed != nullptr) {
+    if (!continues && !listed->is_service())
+      gone_[listed->kind()].restarts += listed->restarts();
+    replaced_.push_back(std::move(listed));
+  }
+  listed = std::move(probe);
+  if (by_name_.size() + replaced_.size() >= sweep_at_)
+    sweep();
+}
+
+void probe_registry::sweep() {
+  const auto leaves = [this](const std::shared_ptr<actor_probe>& probe) {
+    if (!is_gone(probe))
+      return false;
+    gone_[probe->kind()].handled += probe->handled();
+    return true;
+  };
+  replaced_.erase(std::remove_if(replaced_.begin(), replaced_.end(), leaves), replaced_.end());
+  for (auto at = by_name_.begin(); at != by_name_.end();) {
+    if (!leaves(at->second)) {
+      ++at;
+      continue;
+    }
+    gone_[at->second->kind()].restarts += at->second->restarts();
+    at = by_name_.erase(at);
+  }
+  sweep_at_ = 2 * (by_name_.size() + replaced_.size()) + 64;
+}
+
+std::map<std::string_view, actor_sums> probe_registry::sums() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  auto sums = gone_;
+  for (const auto& [name, probe] : by_name_) {
+    if (probe->is_service())
+      continue;
+    auto& of_kind = sums[probe->kind()];
+    of_kind.handled += probe->handled();
+    of_kind.restarts += probe->restarts();
+    if (is_gone(probe))
+      continue;
+    ++of_kind.actors;
+    of_kind.depth += probe->mailbox_depth();
+  }
+  for (const auto& probe : replaced_)
+    sums[probe->kind()].handled += probe->handled();
+  return sums;
 }
 
 probe_registry::probes probe_registry::list(const probe_filter& filter, std::string_view after,
@@ -179,8 +231,8 @@ probe_registry::probes probe_registry::list(const probe_filter& filter, std::str
   probes wanted;
   std::lock_guard<std::mutex> guard(mutex_);
   for (auto at = by_name_.upper_bound(after); at != by_name_.end() && wanted.size() < limit; ++at)
-    if (auto probe = at->second.lock(); probe && is_wanted(*probe, filter))
-      wanted.push_back(std::move(probe));
+    if (!is_gone(at->second) && is_wanted(*at->second, filter))
+      wanted.push_back(at->second);
   return wanted;
 }
 

@@ -109,7 +109,7 @@ struct message_figures {
 class actor_probe {
 public:
   /// `channel` is empty for actors that all channels share. `before`: the probe of the same actor before its
-  /// restart, whose edges go on counting.
+  /// restart, whose edges go on counting, and its restarts.
   actor_probe(const probe_shape& shape, std::string channel, const actor_probe* before = nullptr);
   /// A service: it has a name, and nothing is counted.
   explicit actor_probe(std::string_view service);
@@ -131,6 +131,8 @@ public:
   uint64_t handled(size_t message_kind) const noexcept {
     return counts_[message_kind].load(std::memory_order_relaxed);
   }
+  /// Messages of all kinds.
+  uint64_t handled() const noexcept;
   message_figures figures(size_t message_kind) const noexcept;
   /// Messages that wait now, without the one that is handled. Counted where they arrive, so that it is right
   /// for an actor that is stuck.
@@ -266,12 +268,25 @@ struct probe_filter {
   std::string kind;
 };
 
-/// All probes of the process, by name. Thread-safe. A probe leaves the list when its actor is gone.
+/// All actors of a kind.
+struct actor_sums {
+  /// Those that there are now, and the messages that wait for them.
+  uint64_t actors = 0;
+  uint64_t depth = 0;
+  /// Messages handled since the daemon was started, by those that are gone too.
+  uint64_t handled = 0;
+  /// Those that took the place of one that had died, since the daemon was started.
+  uint64_t restarts = 0;
+};
+
+/// All probes of the process, by name. Thread-safe. A probe leaves the list when its actor is gone, and
+/// nobody else holds it; what it has counted stays in the sums.
 class probe_registry {
 public:
   using probes = std::vector<std::shared_ptr<const actor_probe>>;
 
-  /// A probe for an actor that starts. One that is listed under the same name gives way to it.
+  /// A probe for an actor that starts. One that is listed under the same name gives way to it. `before`: as
+  /// of actor_probe.
   std::shared_ptr<actor_probe> add(const probe_shape& shape, std::string channel = {},
                                    const actor_probe* before = nullptr);
   /// Something outside of the actors where edges end, such as the store; it stays.
@@ -280,12 +295,23 @@ public:
   /// In the order of their names, from the first behind `after` on, at most `limit`.
   probes list(const probe_filter& filter = {}, std::string_view after = {}, size_t limit = SIZE_MAX) const;
 
+  /// Without services. What is counted here never falls.
+  std::map<std::string_view, actor_sums> sums() const;
+
 private:
-  void put(const std::shared_ptr<actor_probe>& probe);
+  /// `continues`: it counts the restarts of the one that gives way to it, too.
+  void put(std::shared_ptr<actor_probe> probe, bool continues);
+  void sweep();
+  /// Nobody but this registry holds it, and nobody will again.
+  static bool is_gone(const std::shared_ptr<actor_probe>& probe) noexcept;
 
   mutable std::mutex mutex_;
-  std::map<std::string, std::weak_ptr<actor_probe>, std::less<>> by_name_;
-  std::vector<std::shared_ptr<actor_probe>> services_;
+  std::map<std::string, std::shared_ptr<actor_probe>, std::less<>> by_name_;
+  /// Those that gave way to another and may still count.
+  std::vector<std::shared_ptr<actor_probe>> replaced_;
+  /// What was counted of those that have been swept out, and the restarts of those that gave way to another
+  /// actor.
+  std::map<std::string_view, actor_sums> gone_;
   /// At this many entries those are swept out whose actors are gone.
   size_t sweep_at_ = 64;
 };

@@ -56,6 +56,8 @@ struct queue_state {
   bool stopping_now = false;
   bool quiet_told = false;
   bool store_failure_told = false;
+  /// What the core had counted when its counts were last added to the metrics.
+  queue_counts counted;
   /// Why the recovery failed the last time; it is tried again until it succeeds.
   std::optional<error> recovery_failure;
   uint32_t recovery_failures = 0;

@@ -21,7 +21,7 @@ void queue_core::on_answer(context& purpose, const store_answer& answer, wall_ti
   } else if (std::get_if<promote_context>(&purpose)) {
     on_promote(std::get<promote_answer>(answer), effects);
   } else if (auto* mark = std::get_if<mark_context>(&purpose)) {
-    reply(mark->token, mark->index, std::move(mark->reply), effects);
+    reply_duplicate(mark->token, mark->index, std::move(mark->reply), effects);
   } else if (auto* action = std::get_if<action_context>(&purpose)) {
     on_action(*action, std::get<change_answer>(answer), now, effects);
   } else if (std::get_if<expire_context>(&purpose)) {
@@ -45,9 +45,13 @@ void queue_core::on_insert(insert_context& purpose, const insert_answer& answer,
   else if (state == task_state::running)
     --uncommitted_leases_;
   if (answer.what != insert_answer::kind::inserted) {
-    ++totals_.duplicates;
     if (state == task_state::running)
       free_place();
+    if (answer.what == insert_answer::kind::inserted_before) {
+      // The request is repeated: it gets the answer that it would have got then, but for the state.
+      reply(purpose.token, purpose.index, push_reply{value.name, value.id, true, std::nullopt}, effects);
+      return;
+    }
     if (answer.what == insert_answer::kind::duplicate_id && !answer.same_definition) {
       refuse(purpose.token, purpose.index, value.name,
              {error_code::conflict, "the id " + value.id +
@@ -56,8 +60,8 @@ void queue_core::on_insert(insert_context& purpose, const insert_answer& answer,
              effects);
       return;
     }
-    reply(purpose.token, purpose.index, push_reply{value.name, answer.holder_id, false, std::nullopt},
-          effects);
+    reply_duplicate(purpose.token, purpose.index,
+                    push_reply{value.name, answer.holder_id, false, std::nullopt}, effects);
     return;
   }
   value.sequence = answer.sequence;

@@ -84,7 +84,7 @@ bool queue_core::is_certain_of(const task& value) const noexcept {
 void queue_core::take_over(task value, const known_attempt* known, bool never_handed, wall_time_ms now,
                            queue_effects& effects) {
   auto& entry = begin_entry(std::move(value));
-  entry.handed = true;
+  entry.handed = known != nullptr || !never_handed;
   entry.begun = known != nullptr && known->pid != 0;
   if (!entry.value.distinct_key.empty())
     distinct_index_[entry.value.distinct_key] = entry.value.id;
@@ -106,7 +106,6 @@ void queue_core::take_over(task value, const known_attempt* known, bool never_ha
   if (cancel_all_ && !returns)
     want_cancelled(entry);
   if (known == nullptr) {
-    entry.handed = false; // until a worker is free for it
     entry.ahead = returns;
     ahead_ += returns ? 1 : 0;
     unplaced_.push_back({entry.value.id, entry.value.attempt});
@@ -156,10 +155,13 @@ queue_effects queue_core::check(const launcher_knowledge& known, wall_time_ms no
   ++event_;
   launcher_id_ = known.launcher_id;
   compare_attempts(known, effects);
+  const bool store_agrees = fresh_.pending_off == 0 && fresh_.held_off == 0 && fresh_.delayed_off == 0 &&
+                            fresh_.unknown_leases.empty();
   if (!repair_attempts(known, now, effects))
     repair_counts(effects);
-  if (line_unsure_ && fresh_.pending_off == 0 && fresh_.unknown_leases.empty()) {
-    line_unsure_ = false;
+  // Of what has failed since the store was read this check knows nothing.
+  if (unsure_since_ != 0 && unsure_since_ <= checked_at_ && store_agrees) {
+    unsure_since_ = 0;
     forget_window(window_.count());
   }
   found_before_ = std::move(fresh_);

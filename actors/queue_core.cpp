@@ -68,7 +68,7 @@ queue_effects queue_core::committed(submission_token token, result<std::vector<s
                                               std::to_string(purposes.size()) + " operations"};
   if (!answers) {
     store_retry_at_ms_ = now + limits_.store_retry_ms;
-    line_unsure_ = true;
+    unsure_since_ = event_;
     for (auto& purpose : purposes)
       on_failure(purpose, answers.failure(), effects);
     advance(now, effects);
@@ -272,6 +272,11 @@ bool queue_core::is_empty() const noexcept {
          held_count_ == 0 && delayed_count_ == 0 && (!closing_ || swept_);
 }
 
+bool queue_core::wants_check() const noexcept {
+  return recovered_ && (unsure_since_ != 0 || !running_.empty() || window_.count() > 0 || held_count_ > 0 ||
+                        delayed_count_ > 0);
+}
+
 std::vector<task> queue_core::running_tasks(size_t limit) const {
   std::vector<const task*> order;
   order.reserve(running_.size());
@@ -338,15 +343,15 @@ void queue_core::admit(batch_token token, std::vector<admitted_push> items, wall
       continue;
     }
     resolve_push(value, *defaults_, record_.distinct, now);
-    if (!value.distinct_key.empty()) {
+    // What may have been carried out already only the store can tell.
+    if (!value.distinct_key.empty() && !(item.origin && is_of_request(*item.origin))) {
       const auto holder = distinct_index_.find(value.distinct_key);
       if (holder != distinct_index_.end()) {
-        ++totals_.duplicates;
         push_reply duplicate{value.name, holder->second, false, std::nullopt};
         if (item.origin)
           add_operation(mark_origin{*item.origin}, mark_context{token, i, std::move(duplicate)});
         else
-          reply(token, i, std::move(duplicate), effects);
+          reply_duplicate(token, i, std::move(duplicate), effects);
         continue;
       }
     }
@@ -383,6 +388,11 @@ void queue_core::reply(batch_token token, size_t index, push_reply value, queue_
     effects.answers.push_back({token, std::move(found->second.replies)});
     batches_.erase(found);
   }
+}
+
+void queue_core::reply_duplicate(batch_token token, size_t index, push_reply value, queue_effects& effects) {
+  ++totals_.duplicates;
+  reply(token, index, std::move(value), effects);
 }
 
 void queue_core::refuse(batch_token token, size_t index, const std::string& name, error why,

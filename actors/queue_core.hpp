@@ -136,6 +136,9 @@ public:
   /// commit, and, when closing, the store has said so.
   bool is_empty() const noexcept;
   bool is_closing() const noexcept { return closing_; }
+  /// Whether a check could find anything: there are tasks, or a commit has failed and may have happened, so
+  /// that the store has tasks that the queue knows nothing of. Otherwise an empty queue needs none.
+  bool wants_check() const noexcept;
 
   /// Why a task of the channel does not run now, or that it does. `value` is the task as the store had it a
   /// moment ago; where the queue has heard of more since, that counts. Changes nothing, costs no more than a
@@ -262,6 +265,7 @@ private:
   // Pushes (queue_core.cpp).
   void admit(batch_token token, std::vector<admitted_push> items, wall_time_ms now, queue_effects& effects);
   void reply(batch_token token, size_t index, push_reply value, queue_effects& effects);
+  void reply_duplicate(batch_token token, size_t index, push_reply value, queue_effects& effects);
   void refuse(batch_token token, size_t index, const std::string& name, error why, queue_effects& effects);
   std::optional<error> refusal_of_push() const;
   uint64_t tasks_max() const noexcept { return record_.tasks_max.value_or(limits_.tasks_max); }
@@ -442,9 +446,10 @@ private:
   /// Actions that have not been answered.
   uint64_t actions_open_ = 0;
 
-  /// A commit has failed since a check found nothing wrong. It may have happened, so that the store has
-  /// others in line than the window, even where their number is the same: then the window is read anew.
-  bool line_unsure_ = false;
+  /// The event at which a commit last failed; 0: none since a check has found the store to agree. It may have
+  /// happened, so that the store has tasks that were never counted, or others in line than the window, even
+  /// where their number is the same: then the window is read anew.
+  uint64_t unsure_since_ = 0;
   /// Whether the store has been checked and the launcher has not.
   bool checking_ = false;
   /// The event at which the store was checked.

@@ -38,6 +38,12 @@ void log_transition(const std::string& channel, const task_transition& change) {
     how += " " + std::to_string(change.how->code);
   if (!change.how->error.empty())
     how += ": " + change.how->error;
+  if (!change.ended_attempt) {
+    log_event(
+        level, what,
+        {{"channel", channel}, {"task_id", change.task_id}, {"attempt", change.attempt}, {"outcome", how}});
+    return;
+  }
   log_event(level, what,
             {{"channel", channel},
              {"task_id", change.task_id},
@@ -150,28 +156,17 @@ void tell_observer(queue_pointer self, const queue_effects& effects) {
   observer->on_task_events(events);
 }
 
-/// Counts what was decided, before it is answered.
+constexpr auto relaxed = std::memory_order_relaxed;
+
+/// Counts what the core does not: pushes that were accepted, how attempts ended and what they took.
 void count_effects(channel_metrics& metrics, const queue_effects& effects) {
-  constexpr auto relaxed = std::memory_order_relaxed;
   for (const auto& finished : effects.answers)
     for (const auto& reply : finished.replies)
-      if (!reply.failure)
-        (reply.accepted ? metrics.pushed : metrics.duplicates).fetch_add(1, relaxed);
-  metrics.repairs.fetch_add(effects.repairs.size(), relaxed);
+      if (reply.accepted)
+        metrics.pushed.fetch_add(1, relaxed);
   for (const auto& change : effects.transitions) {
-    if (!change.how)
+    if (!change.ended_attempt || !change.how)
       continue;
-    const bool expired = change.how->kind == outcome_kind::expired;
-    if (change.state == task_state::finished)
-      metrics.finished.fetch_add(1, relaxed);
-    else if (change.state == task_state::dead)
-      metrics.dead.fetch_add(1, relaxed);
-    else if (change.state == task_state::cancelled)
-      (expired ? metrics.expired : metrics.cancelled).fetch_add(1, relaxed);
-    else if (change.how->kind != outcome_kind::lost)
-      metrics.retried.fetch_add(1, relaxed);
-    if (change.attempt == 0 || change.started_at_ms == 0)
-      continue; // it has never run
     if (const auto end = find_attempt_end(*change.how))
       metrics.attempts_ended[static_cast<size_t>(*end)].fetch_add(1, relaxed);
     metrics.run.add(change.ended_at_ms - change.started_at_ms);
@@ -180,9 +175,23 @@ void count_effects(channel_metrics& metrics, const queue_effects& effects) {
   }
 }
 
+/// Adds what the core has counted since `before`; the metrics outlive it.
+void count_since(channel_metrics& metrics, const queue_counts& before, const queue_counts& counts) {
+  const auto add = [&](std::atomic<uint64_t>& to, uint64_t queue_counts::*counter) {
+    if (const auto more = counts.*counter - before.*counter; more != 0)
+      to.fetch_add(more, relaxed);
+  };
+  add(metrics.duplicates, &queue_counts::duplicates);
+  add(metrics.finished, &queue_counts::finished);
+  add(metrics.dead, &queue_counts::dead);
+  add(metrics.cancelled, &queue_counts::cancelled);
+  add(metrics.expired, &queue_counts::expired);
+  add(metrics.retried, &queue_counts::retried);
+  add(metrics.repairs, &queue_counts::repairs);
+}
+
 /// Shows how the channel stands now.
-void show_counts(channel_metrics& metrics, const queue_core& core) {
-  const auto counts = core.counts();
+void show_counts(channel_metrics& metrics, const queue_counts& counts, const queue_core& core) {
   channel_counts now;
   now.pending = counts.pending;
   now.held = counts.held;
@@ -211,10 +220,7 @@ void answer_waiting(queue_pointer self) {
 
 void arm_check(queue_pointer self) {
   auto& state = self->state;
-  if (state.check_armed || !state.core->is_recovered())
-    return;
-  const auto counts = state.core->counts();
-  if (counts.pending + counts.held + counts.delayed + counts.running == 0)
+  if (state.check_armed || !state.core->wants_check())
     return;
   state.check_armed = true;
   self->delayed_send(self, check_period, check_due{});
@@ -236,8 +242,12 @@ void apply_effects(queue_pointer self, queue_effects effects) {
   tell_history(self, effects);
   tell_observer(self, effects);
   if (auto* const metrics = state.dependencies.metrics.get()) {
+    const auto counts = state.core->counts();
     count_effects(*metrics, effects);
-    show_counts(*metrics, *state.core);
+    count_since(*metrics, std::exchange(state.counted, counts), counts);
+    // Before that it knows of nothing, and what its predecessor has shown is nearer to the truth.
+    if (state.core->is_recovered())
+      show_counts(*metrics, counts, *state.core);
   }
   for (auto& finished : effects.answers)
     answer_batch(self, std::move(finished));

@@ -92,7 +92,7 @@ void queue_core::settled_as(running_task& entry, const settle_task& settle, queu
   auto& value = entry.value;
   effects.transitions.push_back({settle.id, value.name, settle.attempt, settle.state, settle.how,
                                  settle.started_at_ms, settle.ended_at_ms,
-                                 settle.attempt == 1 ? ready_at(value) : 0});
+                                 settle.attempt == 1 ? ready_at(value) : 0, entry.handed});
   value.state = settle.state;
   value.started_at_ms = settle.started_at_ms;
   value.ended_at_ms = settle.ended_at_ms;

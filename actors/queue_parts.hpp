@@ -50,7 +50,7 @@ void answer_action(queue_pointer self, action_token token, result<task> value);
 /// Answers those who wait for a state of the queue that it has reached.
 void answer_waiting(queue_pointer self);
 
-/// A check is due in a while, if there is anything that could go wrong: an empty queue sleeps.
+/// A check is due in a while, if it could find anything: an empty queue sleeps.
 void arm_check(queue_pointer self);
 
 // -- requests (queue_requests.cpp) -------------------------------------------------------------------------

@@ -173,6 +173,8 @@ struct task_transition {
   wall_time_ms ended_at_ms = 0;
   /// When the task could have run at the earliest, at the end of its first attempt; 0 elsewhere.
   wall_time_ms ready_at_ms = 0;
+  /// Whether an attempt has ended by this: one that was handed out to be run.
+  bool ended_attempt = false;
 };
 
 /// What the actor shall do after an event, in this order: submit, load, run, stop, signal, settle, remove

@@ -4,6 +4,7 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -74,6 +75,8 @@ struct gathering {
   typed_response_promise<status_reply> promise;
   status_reply answer;
   std::vector<std::string> names;
+  /// No channel was named: those are meant that there are.
+  bool is_of_all = false;
   uint32_t limit = 0;
   /// The first that has not been asked.
   size_t next = 0;
@@ -88,6 +91,15 @@ using gathering_pointer = std::shared_ptr<gathering>;
 
 void ask_more(router_pointer self, const gathering_pointer& whole);
 
+/// Those whose queue had nothing to say as they were removed meanwhile.
+void leave_out_removed(router_pointer self, std::vector<channel_status>& statuses) {
+  const auto& channels = self->state.channels;
+  statuses.erase(
+      std::remove_if(statuses.begin(), statuses.end(),
+                     [&](const auto& one) { return one.failure && channels.count(one.channel) == 0; }),
+      statuses.end());
+}
+
 void take(router_pointer self, const gathering_pointer& whole, size_t place, channel_status status) {
   whole->answer.channels[place] = std::move(status);
   whole->open.erase(place);
@@ -97,6 +109,8 @@ void take(router_pointer self, const gathering_pointer& whole, size_t place, cha
   }
   forget_wait(self, whole->turn_alarm);
   forget_wait(self, whole->end_alarm);
+  if (whole->is_of_all)
+    leave_out_removed(self, whole->answer.channels);
   whole->promise.deliver(std::move(whole->answer));
 }
 
@@ -143,6 +157,7 @@ caf::result<status_reply> report(router_pointer self, const get_status& request)
   auto whole = std::make_shared<gathering>();
   whole->promise = self->make_response_promise<status_reply>();
   whole->limit = request.limit;
+  whole->is_of_all = request.channel.empty();
   for (const auto& [name, entry] : channels)
     if (request.channel.empty() || name == request.channel)
       whole->names.push_back(name);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <deque>
 #include <memory>
+#include <set>
 #include <utility>
 
 namespace task_runner {
@@ -18,8 +19,10 @@ using caf::typed_response_promise;
 
 /// How long a queue may take for an action; a cancel answers within 25 s.
 constexpr std::chrono::seconds action_timeout{28};
-/// Most refusals that an answer to a bulk request names.
+/// Most refusals that an answer to a bulk request names, unless it named the tasks itself.
 constexpr size_t refusals_max = 20;
+/// Of named tasks so many are read at a time: they can be large.
+constexpr size_t named_page = 64;
 
 const error overloaded_error{error_code::overloaded,
                              "too many requests wait for the store; try again shortly"};
@@ -57,21 +60,47 @@ result<void> read_task(router_pointer self, const std::string& id, bool with_att
 
 namespace {
 
-/// Reads a page of a listing and calls `done` in this actor.
-result<void> read_page(router_pointer self, task_filter filter, uint64_t before, uint32_t limit,
-                       std::function<void(result<task_page>)> done) {
+/// Has the store read some tasks and calls `done` in this actor.
+result<void> read_tasks(router_pointer self, std::function<result<task_page>(queue_store&)> read,
+                        std::function<void(result<task_page>)> done) {
   auto& state = self->state;
   if (state.open_pages.size() >= open_reads_max)
     return overloaded_error;
   const auto number = state.next_number++;
   const router_actor me{self};
-  auto taken =
-      ask_store(self).read([me, number, filter = std::move(filter), before, limit](queue_store& store) {
-        caf::anon_send(me, page_read{number, store.list_tasks(filter, before, limit)});
-      });
+  auto taken = ask_store(self).read([me, number, read = std::move(read)](queue_store& store) {
+    caf::anon_send(me, page_read{number, read(store)});
+  });
   if (taken)
     state.open_pages.emplace(number, std::move(done));
   return taken;
+}
+
+/// Reads a page of a listing and calls `done` in this actor.
+result<void> read_page(router_pointer self, task_filter filter, listing_place after, uint32_t limit,
+                       std::function<void(result<task_page>)> done) {
+  return read_tasks(
+      self,
+      [filter = std::move(filter), after, limit](queue_store& store) {
+        return store.list_tasks(filter, after, limit);
+      },
+      std::move(done));
+}
+
+/// Reads tasks by their ids and calls `done` in this actor; those that are not there are left out.
+result<void> read_named(router_pointer self, std::vector<std::string> ids,
+                        std::function<void(result<task_page>)> done) {
+  return read_tasks(
+      self,
+      [ids = std::move(ids)](queue_store& store) -> result<task_page> {
+        auto found = store.find_tasks(ids);
+        if (!found)
+          return found.failure();
+        task_page page;
+        page.tasks = std::move(*found);
+        return page;
+      },
+      std::move(done));
 }
 
 task_reply failed(error why) {
@@ -189,12 +218,18 @@ struct bulk_job {
   act_on_tasks request;
   tasks_reply reply;
   std::deque<task> waiting;
-  uint64_t before = 0;
+  /// Where the listing goes on.
+  listing_place after;
+  /// Of named tasks: how many have been looked up, and which are under way.
+  size_t looked_up = 0;
+  std::set<std::string> under_way;
   size_t open = 0;
   bool reading = false;
   bool listed = false;
   bool answered = false;
   uint64_t patience = 0;
+
+  bool names_tasks() const noexcept { return !request.ids.empty(); }
 };
 using bulk_pointer = std::shared_ptr<bulk_job>;
 
@@ -205,6 +240,54 @@ void answer_bulk(router_pointer self, const bulk_pointer& job) {
     return;
   forget_wait(self, job->patience);
   job->promise.deliver(std::move(job->reply));
+}
+
+void note_refusal(const bulk_pointer& job, const std::string& id, error why) {
+  if (job->names_tasks() || job->reply.refused.size() < refusals_max)
+    job->reply.refused.emplace_back(id, std::move(why));
+}
+
+/// There was no time for the rest: of named tasks it is said which these are.
+void give_up_rest(const bulk_pointer& job) {
+  job->reply.more = true;
+  const error unfinished{error_code::timeout,
+                         "it took too long, and may still happen; look at it before you ask again"};
+  const error not_begun{error_code::timeout, "there was no time for it; nothing was done, ask again"};
+  for (const auto& id : job->under_way)
+    note_refusal(job, id, unfinished);
+  if (!job->names_tasks())
+    return;
+  for (const auto& value : job->waiting)
+    note_refusal(job, value.id, not_begun);
+  const auto& ids = job->request.ids;
+  for (size_t i = job->looked_up; i < ids.size(); ++i)
+    note_refusal(job, ids[i], not_begun);
+}
+
+/// Takes those of so many named tasks, from `from` on, that are there.
+void take_named(router_pointer self, const bulk_pointer& job, size_t from, size_t count,
+                result<task_page> page) {
+  job->reading = false;
+  const auto& ids = job->request.ids;
+  if (!page) {
+    job->reply.failure = page.failure();
+    job->looked_up = ids.size();
+    job->waiting.clear();
+  } else {
+    job->looked_up = from + count;
+    std::set<std::string> found;
+    for (const auto& value : page->tasks)
+      found.insert(value.id);
+    job->reply.matched += found.size();
+    for (size_t i = from; i < job->looked_up; ++i)
+      if (found.count(ids[i]) == 0)
+        note_refusal(job, ids[i], {error_code::not_found, "there is no such task"});
+    if (!job->request.dry_run)
+      for (auto& value : page->tasks)
+        job->waiting.push_back(std::move(value));
+  }
+  job->listed = job->looked_up == ids.size();
+  continue_bulk(self, job);
 }
 
 void take_page(router_pointer self, const bulk_pointer& job, result<task_page> page) {
@@ -223,8 +306,8 @@ void take_page(router_pointer self, const bulk_pointer& job, result<task_page> p
       if (!job->request.dry_run)
         job->waiting.push_back(std::move(value));
     }
-    job->before = page->next;
-    job->listed = page->next == 0 || job->reply.more;
+    job->after = page->next;
+    job->listed = page->next.is_beginning() || job->reply.more;
   }
   continue_bulk(self, job);
 }
@@ -234,16 +317,43 @@ void begin_bulk_action(router_pointer self, const bulk_pointer& job) {
   job->waiting.pop_front();
   ++job->open;
   const auto id = value.id;
+  if (job->names_tasks())
+    job->under_way.insert(id);
   act_on_found(self, job->request.what, std::move(value), false, [self, job, id](const task_reply& reply) {
     --job->open;
     if (job->answered)
       return;
+    job->under_way.erase(id);
     if (!reply.failure)
       ++job->reply.done;
-    else if (job->reply.refused.size() < refusals_max)
-      job->reply.refused.emplace_back(id, *reply.failure);
+    else
+      note_refusal(job, id, *reply.failure);
     continue_bulk(self, job);
   });
+}
+
+/// Reads more of the tasks that are meant.
+void read_more(router_pointer self, const bulk_pointer& job) {
+  job->reading = true;
+  if (job->names_tasks()) {
+    const auto& ids = job->request.ids;
+    const auto from = job->looked_up;
+    const auto count = std::min(named_page, ids.size() - from);
+    const auto first = ids.begin() + static_cast<std::ptrdiff_t>(from);
+    auto taken = read_named(self, {first, first + static_cast<std::ptrdiff_t>(count)},
+                            [self, job, from, count](result<task_page> page) {
+                              take_named(self, job, from, count, std::move(page));
+                            });
+    if (!taken)
+      take_named(self, job, from, count, taken.failure());
+    return;
+  }
+  // One more than is wanted, to know whether there are more.
+  const auto wanted = std::min<uint64_t>(bulk_page, job->request.limit - job->reply.matched + 1);
+  auto taken = read_page(self, job->request.filter, job->after, static_cast<uint32_t>(wanted),
+                         [self, job](result<task_page> page) { take_page(self, job, std::move(page)); });
+  if (!taken)
+    take_page(self, job, taken.failure());
 }
 
 void continue_bulk(router_pointer self, const bulk_pointer& job) {
@@ -251,17 +361,9 @@ void continue_bulk(router_pointer self, const bulk_pointer& job) {
     begin_bulk_action(self, job);
   if (job->answered || job->reading || !job->waiting.empty())
     return;
-  if (!job->listed) {
-    job->reading = true;
-    // One more than is wanted, to know whether there are more.
-    const auto wanted = std::min<uint64_t>(bulk_page, job->request.limit - job->reply.matched + 1);
-    auto taken = read_page(self, job->request.filter, job->before, static_cast<uint32_t>(wanted),
-                           [self, job](result<task_page> page) { take_page(self, job, std::move(page)); });
-    if (!taken)
-      take_page(self, job, taken.failure());
-    return;
-  }
-  if (job->open == 0)
+  if (!job->listed)
+    read_more(self, job);
+  else if (job->open == 0)
     answer_bulk(self, job);
 }
 
@@ -295,7 +397,7 @@ caf::result<task_page_reply> list(router_pointer self, const list_tasks& request
       reply.failure = page.failure();
     promise.deliver(std::move(reply));
   };
-  if (auto taken = read_page(self, request.filter, request.before, request.limit, answer); !taken)
+  if (auto taken = read_page(self, request.filter, request.after, request.limit, answer); !taken)
     promise.deliver(task_page_reply{{}, taken.failure()});
   return promise;
 }
@@ -331,7 +433,7 @@ caf::result<tasks_reply> act_on_many(router_pointer self, const act_on_tasks& re
     job->request.filter.states = states_for(request.what.verb);
   job->promise = self->make_response_promise<tasks_reply>();
   job->patience = wait(self, bulk_patience, [self, job] {
-    job->reply.more = true;
+    give_up_rest(job);
     answer_bulk(self, job);
   });
   auto promise = job->promise;

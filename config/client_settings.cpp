@@ -13,15 +13,22 @@ namespace task_runner {
 
 namespace {
 
-/// The address as it was given, and where.
+/// The address as it was given, and where; with the token of the same file.
 struct given_address {
   std::string text;
   std::string place;
+  std::string token;
 };
 
 std::string variable(const client_input& input, const std::string& name) {
   const auto at = input.environment.find(name);
   return at == input.environment.end() ? std::string() : at->second;
+}
+
+const given_value* find_value(const ini_content& file, std::string_view name) {
+  const auto at = std::find_if(file.values.begin(), file.values.end(),
+                               [&](const given_value& one) { return one.row->name == name; });
+  return at == file.values.end() ? nullptr : &*at;
 }
 
 result<given_address> address_of_ini(const std::string& path) {
@@ -31,18 +38,26 @@ result<given_address> address_of_ini(const std::string& path) {
   const auto content = parse_ini(file->text, path);
   if (!content)
     return content.failure();
-  const auto& values = content->values;
-  const auto found = std::find_if(values.begin(), values.end(),
-                                  [](const given_value& one) { return one.row->name == "http-addr"; });
-  return found == values.end() ? given_address{} : given_address{found->text, found->place};
+  given_address found;
+  // [client] address counts more, wherever it stands.
+  for (const auto name : {"http-addr", "client-address"})
+    if (const auto* value = find_value(*content, name); value != nullptr && !value->text.empty())
+      found = {value->text, value->place, ""};
+  if (const auto* value = find_value(*content, "client-token")) {
+    const auto token = parse_token(value->text);
+    if (!token)
+      return error{error_code::invalid_argument, value->place + ": " + token.failure().message};
+    found.token = *token;
+  }
+  return found;
 }
 
 result<given_address> find_given(const client_input& input) {
   if (!input.address.empty())
-    return given_address{input.address, "--address"};
+    return given_address{input.address, "--address", ""};
   for (const auto& name : {std::string(client_address_variable), environment_name("http-addr")})
     if (auto text = variable(input, name); !text.empty())
-      return given_address{std::move(text), "environment " + name};
+      return given_address{std::move(text), "environment " + name, ""};
   auto file = input.config_file;
   if (file.empty())
     file = variable(input, environment_name("config"));
@@ -56,7 +71,9 @@ result<daemon_address> find_daemon_address(const client_input& input) {
   if (!given)
     return given.failure();
   const settings defaults;
-  daemon_address found{defaults.http_host, defaults.http_port, "the default"};
+  daemon_address found{defaults.http_host, defaults.http_port, given->token, "the default"};
+  if (auto token = variable(input, client_token_variable); !token.empty())
+    found.token = std::move(token);
   if (given->text.empty())
     return found;
   const auto refuse = [&](const std::string& why) {
@@ -69,7 +86,9 @@ result<daemon_address> find_daemon_address(const client_input& input) {
   if (parsed->port == 0)
     return refuse(
         "port 0 stands for any free one; give the one that the daemon listens on, its log says which");
-  found = {parsed->host, parsed->port, std::move(given->place)};
+  found.host = parsed->host;
+  found.port = parsed->port;
+  found.said_by = std::move(given->place);
   if (found.host == "0.0.0.0")
     found.host = "127.0.0.1";
   else if (found.host == "::")

@@ -107,7 +107,7 @@ std::string describe_settings(const settings& values) {
       text += (text.empty() ? "[" : "\n[") + section + "]\n";
     }
     if (row.secret)
-      text += "# " + row.key + (values.redis_password.empty() ? " is not set\n" : " is set (***)\n");
+      text += "# " + row.key + (row.show(values).empty() ? " is not set\n" : " is set (***)\n");
     else if (const std::string shown = row.show(values); !shown.empty())
       text += row.key + " = " + shown + "\n";
     else

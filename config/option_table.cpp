@@ -204,6 +204,7 @@ void add_redis_rows(table_builder& table) {
       table.add_special<parse_password>(k::value, "redis-password", "redis", "password", "PASSWORD",
                                         "its password; it is wiped from the process list at start");
   password.secret = true;
+  password.show = [](const settings& values) { return values.redis_password; };
   password.apply = [](const boost::any& value, settings& into) {
     into.redis_password = value_of<parse_password>(value);
     into.redis_password_from =
@@ -258,6 +259,9 @@ void add_http_rows(table_builder& table) {
       "clients");
   table.add<parse_body_size, &settings::http_body_max>(k::value, "max-body", "http", "max-body", "SIZE",
                                                        "largest request body, 1k to 64M");
+  table.add<parse_idempotency_keep, &settings::idempotency_keep_ms>(
+      k::value, "idempotency-keep", "http", "idempotency-keep", "DURATION",
+      "how long a POST with an Idempotency-Key may be repeated without being carried out again, 1s to 30d");
 }
 
 void add_log_rows(table_builder& table) {
@@ -268,6 +272,19 @@ void add_log_rows(table_builder& table) {
                                                      "text or json");
   table.add<parse_optional_path, &settings::log_file>(k::value, "log-file", "log", "file", "FILE",
                                                       "log to a file, re-opened on HUP, instead of stderr");
+}
+
+/// What the command-line client takes from the daemon's own file; the daemon itself does without.
+void add_client_rows(table_builder& table) {
+  using k = option_kind;
+  auto& address = table.add<parse_client_address, &settings::client_address>(
+      k::value, "client-address", "client", "address", "HOST:PORT",
+      "where clients find the daemon, if not at the address it listens on");
+  address.places = in_ini;
+  auto& token = table.add<parse_token, &settings::client_token>(k::value, "client-token", "client", "token",
+                                                                "TOKEN", "bearer token that clients send");
+  token.places = in_ini;
+  token.secret = true;
 }
 
 void add_command_line_rows(table_builder& table) {
@@ -303,6 +320,7 @@ const std::vector<option_row>& option_rows() {
     add_redis_rows(table);
     add_http_rows(table);
     add_log_rows(table);
+    add_client_rows(table);
     add_command_line_rows(table);
     return table.take();
   }();

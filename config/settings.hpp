@@ -80,12 +80,21 @@ struct settings {
   bool http_legacy_200 = false;
   /// Largest request body, bytes.
   uint64_t http_body_max = 1'048'576;
+  /// How long the answer to a request with an Idempotency-Key is kept, milliseconds;
+  /// `idempotency_keep_ms_min` to `idempotency_keep_ms_max`.
+  int64_t idempotency_keep_ms = 86'400'000;
 
   // [log]
   std::string log_level = "info";
   std::string log_format = "text";
   /// Absolute; empty means stderr.
   std::string log_file;
+
+  // [client]
+  /// As it was written, HOST:PORT; empty: clients go to `http_host` and `http_port`.
+  std::string client_address;
+  /// Never logged. Empty: clients send none.
+  std::string client_token;
 
   /// [channel.NAME] sections, by name.
   std::map<std::string, channel_settings> channels;

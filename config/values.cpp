@@ -4,6 +4,7 @@
 
 #include "services/domain/channel.hpp"
 #include "services/domain/names.hpp"
+#include "services/wire/comma_list.hpp"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -129,6 +130,13 @@ result<bool> parse_switch(std::string_view text) {
 std::string format_host_port(std::string_view host, uint16_t port) {
   const bool brackets = host.find(':') != std::string_view::npos;
   return (brackets ? "[" : "") + std::string(host) + (brackets ? "]:" : ":") + std::to_string(port);
+}
+
+result<int64_t> parse_idempotency_keep(std::string_view text) {
+  auto duration_ms = parse_duration_ms(text);
+  if (!duration_ms || *duration_ms < idempotency_keep_ms_min || *duration_ms > idempotency_keep_ms_max)
+    return allowed("give 1s to 30d, a number of seconds or with a unit such as 24h");
+  return duration_ms;
 }
 
 result<uint64_t> parse_body_size(std::string_view text) {
@@ -268,14 +276,12 @@ result<std::vector<std::string>> split_list(std::string_view text) {
   std::vector<std::string> entries;
   if (trimmed(text).empty())
     return entries;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t comma = std::min(text.find(',', begin), text.size());
-    const std::string_view entry = trimmed(text.substr(begin, comma - begin));
+  for (const auto part : split_at_commas(text)) {
+    const auto entry = trimmed(part);
     if (entry.empty() || entries.size() == list_length_max)
       return allowed("give at most " + std::to_string(list_length_max) +
                      " entries separated by commas, none of them empty");
     entries.emplace_back(entry);
-    begin = comma + 1;
   }
   return entries;
 }
@@ -343,6 +349,26 @@ result<std::string> parse_log_format(std::string_view text) {
 result<std::string> parse_password(std::string_view text) {
   if (has_nul(text) || text.size() > text_length_max)
     return allowed("give at most 4096 bytes without NUL");
+  return std::string(text);
+}
+
+result<std::string> parse_client_address(std::string_view text) {
+  if (text.empty())
+    return std::string();
+  const auto parsed = parse_listen_address(text);
+  if (!parsed)
+    return parsed.failure();
+  if (parsed->port == 0)
+    return allowed(
+        "port 0 stands for any free one; give the one that the daemon listens on, its log says which");
+  return std::string(text);
+}
+
+result<std::string> parse_token(std::string_view text) {
+  const bool is_plain =
+      std::all_of(text.begin(), text.end(), [](char one) { return one > 0x20 && one < 0x7f; });
+  if (!is_plain || text.size() > text_length_max)
+    return allowed("give it as it was made: at most 4096 characters of ASCII without blanks");
   return std::string(text);
 }
 

@@ -18,6 +18,10 @@ constexpr uint64_t body_bytes_max = 64ULL * 1'048'576;
 /// The smallest one, bytes: enough for any of the documented requests with a short command.
 constexpr uint64_t body_bytes_min = 1'024;
 
+/// Shortest and longest time for which the answer to a request with an Idempotency-Key is kept, milliseconds.
+constexpr int64_t idempotency_keep_ms_min = 1'000;
+constexpr int64_t idempotency_keep_ms_max = 30LL * 86'400'000;
+
 /// The largest `running-max`, `recoveries-max`, and part of an attempt's output (bytes).
 constexpr uint32_t running_max_max = 100'000;
 constexpr uint32_t recoveries_max_max = 1'000;
@@ -39,6 +43,9 @@ struct host_port {
 
 /// `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off`.
 result<bool> parse_switch(std::string_view text);
+
+/// A duration from `idempotency_keep_ms_min` to `idempotency_keep_ms_max`.
+result<int64_t> parse_idempotency_keep(std::string_view text);
 
 /// parse_size within `body_bytes_min` and `body_bytes_max`.
 result<uint64_t> parse_body_size(std::string_view text);
@@ -110,6 +117,12 @@ result<std::string> parse_log_format(std::string_view text);
 
 /// Any text up to `text_length_max` bytes without NUL; empty means none.
 result<std::string> parse_password(std::string_view text);
+
+/// An address that a client can connect to, HOST:PORT with a port of its own; its text, as it was given.
+/// Empty is none.
+result<std::string> parse_client_address(std::string_view text);
+/// What can stand behind `Bearer` in a header: printable ASCII without blanks; empty is none.
+result<std::string> parse_token(std::string_view text);
 
 /// A path that may not be empty; parse_optional_path takes the empty one as "none".
 result<std::string> parse_path(std::string_view text);

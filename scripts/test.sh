@@ -16,7 +16,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # CAF's and Pistache's own libraries are not instrumented, so ThreadSanitizer over them reports races that are none.
-readonly thread_sanitized=(test-domain test-wire test-config test-os test-queue-core test-store test-launcher test-source)
+readonly thread_sanitized=(test-domain test-wire test-config test-observability test-os test-queue-core test-store test-launcher test-source)
 # What a few minutes allow; ctest's time limits are no place for it.
 readonly long_histories=100000
 readonly long_histories_sanitized=10000

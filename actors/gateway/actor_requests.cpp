@@ -3,7 +3,6 @@
 #include "services/domain/names.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace task_runner {
 
@@ -11,8 +10,6 @@ namespace {
 
 constexpr uint32_t actors_limit_default = 100;
 constexpr uint32_t actors_limit_max = 1'000;
-constexpr std::array<std::string_view, 8> actor_kinds{"batch", "executor", "gateway", "intake",
-                                                      "queue", "router",   "service", "supervisor"};
 
 result<std::string> decode_channel_name(const flat_member& member) {
   auto name = read_text(member);
@@ -24,11 +21,12 @@ result<std::string> decode_channel_name(const flat_member& member) {
 
 result<std::string> decode_kind(const flat_member& member) {
   auto kind = read_text(member);
-  if (kind && std::find(actor_kinds.begin(), actor_kinds.end(), *kind) == actor_kinds.end())
-    return error{error_code::invalid_argument,
-                 "\"kind\" is none of actors; give batch, executor, gateway, intake, queue, router, service "
-                 "or supervisor"};
-  return kind;
+  if (!kind || std::find(actor_kinds.begin(), actor_kinds.end(), *kind) != actor_kinds.end())
+    return kind;
+  std::string known;
+  for (const auto one : actor_kinds)
+    known += (known.empty() ? "" : one == actor_kinds.back() ? " or " : ", ") + std::string(one);
+  return error{error_code::invalid_argument, "\"kind\" is none of actors; give " + known};
 }
 
 /// The name behind which the list goes on: any is good, as an actor may be gone by now.
@@ -40,14 +38,6 @@ result<std::string> decode_name_cursor(const flat_member& member) {
     return error{error_code::invalid_argument,
                  "\"cursor\" is not one; give \"next\" of the answer before, or leave it out"};
   return cursor->substr(1);
-}
-
-template <class T>
-result<void> put(result<T> read, T& into) {
-  if (!read)
-    return read.failure();
-  into = std::move(*read);
-  return {};
 }
 
 result<void> take_member(const flat_member& member, list_actors& listing) {

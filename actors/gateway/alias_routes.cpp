@@ -96,22 +96,23 @@ void collect(const gateway_pointer& shared, const std::shared_ptr<collection>& a
   ask_actor<task_page_reply>(
       shared, shared->router, list_tasks(all->listing), responder,
       [shared, all, responder](task_page_reply& answer) {
-        uint64_t next = answer.page.next;
+        auto next = answer.page.next;
         for (auto& value : answer.page.tasks) {
           if (all->bytes >= page_bytes_max) {
-            next = all->tasks.back().sequence;
+            next = place_behind(all->tasks.back(), all->listing.after.order);
             break;
           }
           all->bytes += shown_bytes(value);
           all->tasks.push_back(std::move(value));
         }
-        all->listing.before = next;
+        all->listing.after = next;
         const bool full = all->tasks.size() >= all->limit || all->bytes >= page_bytes_max;
-        if (next != 0 && !full && ++all->pages < pages_max) {
+        if (!next.is_beginning() && !full && ++all->pages < pages_max) {
           collect(shared, all, responder);
           return;
         }
-        const auto more = "\"next\":" + (next == 0 ? std::string("null") : "\"" + encode_cursor(next) + "\"");
+        const auto more =
+            "\"next\":" + (next.is_beginning() ? std::string("null") : "\"" + encode_cursor(next) + "\"");
         responder.send_envelope(200, "ok", render_old_tasks(all->tasks), more);
       });
 }
@@ -123,6 +124,11 @@ void list_in_state(const gateway_pointer& shared, const http_request& request,
   auto listing = decode_list(request);
   if (!listing) {
     responder.fail(listing.failure());
+    return;
+  }
+  if (is_by_end(listing->after.order) && !is_terminal(state)) {
+    responder.fail(
+        {error_code::invalid_argument, "these tasks have not ended; give sort=created or -created"});
     return;
   }
   auto all = std::make_shared<collection>();

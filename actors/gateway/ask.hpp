@@ -96,11 +96,11 @@ void request_in_time(asker_pointer self, const Target& target, std::chrono::mill
 }
 
 /// Sends `request` to `target` and calls exactly one of the two callbacks, from the actor system: `on_reply`
-/// with the reply, or `on_error` with `timeout` or `unavailable`. Thread-safe, never blocks.
+/// with the reply, or `on_error` with `timeout` or `unavailable`. Thread-safe, never blocks. `origin`: on
+/// whose behalf.
 template <class Reply, class Target, class Request>
 void ask(const caf::actor& via, const Target& target, Request request, std::chrono::milliseconds timeout,
-         std::function<void(Reply&)> on_reply, std::function<void(error)> on_error,
-         ask_origin origin = ask_origin::http) {
+         std::function<void(Reply&)> on_reply, std::function<void(error)> on_error, ask_origin origin) {
   auto payload = std::make_shared<Request>(std::move(request));
   const lent_thread lent(via.home_system());
   caf::anon_send(via, ask_request{[target, timeout, payload = std::move(payload), fail = std::move(on_error),

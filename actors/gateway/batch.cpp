@@ -59,7 +59,8 @@ void refuse_line(batch_slice::line& line, error why, bool is_unreadable = false)
 }
 
 /// Puts a line into the slice, and its item, if it can be read.
-void read_line(const json_line& from, const std::string& channel_default, batch_slice& slice) {
+void read_line(const json_line& from, const std::string& channel_default,
+               const std::optional<push_identity>& identity, batch_slice& slice) {
   auto& line = slice.lines.emplace_back();
   line.number = from.number;
   if (from.text.size() > json_line_bytes_max) {
@@ -76,6 +77,8 @@ void read_line(const json_line& from, const std::string& channel_default, batch_
     return;
   }
   line.channel = item->channel.empty() ? channel_default : item->channel;
+  if (identity)
+    identify(*item, *identity, static_cast<uint32_t>(from.number - 1));
   slice.items.push_back(std::move(*item));
 }
 
@@ -97,7 +100,7 @@ std::shared_ptr<batch_slice> read_slice(open_batch& one, const std::string& chan
       added.number = line->number;
       refuse_line(added, no_time);
     } else {
-      read_line(*line, channel_default, *slice);
+      read_line(*line, channel_default, one.identity, *slice);
     }
   }
   return slice;
@@ -266,6 +269,7 @@ open_batch::open_batch(caf::typed_response_promise<push_lines_reply> to, push_li
                        caf::actor_clock::time_point now)
     : promise(std::move(to))
     , text(std::move(what.text))
+    , identity(std::move(what.identity))
     , reader(*text)
     , arrived(now) {}
 

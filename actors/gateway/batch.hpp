@@ -28,6 +28,9 @@ constexpr uint64_t batch_lines_max = 100'000;
 /// Most lines of one batch, blank ones too; the same happens beyond it.
 constexpr uint64_t batch_all_lines_max = 1'000'000;
 
+/// Most lines that are not blank of a batch with an Idempotency-Key, whose answer has to be kept.
+constexpr uint64_t keyed_batch_lines_max = 1'000;
+
 /// Longest wait for the answer to a batch. Shorter than that of the HTTP server (60 s); longer than the
 /// batch's own two waits together: to be read to its end, and for its last slice.
 constexpr std::chrono::milliseconds batch_timeout{57'000};
@@ -62,6 +65,7 @@ struct open_batch {
 
   caf::typed_response_promise<push_lines_reply> promise;
   std::shared_ptr<const std::string> text;
+  std::optional<push_identity> identity;
   json_line_reader reader;
   caf::actor_clock::time_point arrived;
   bool read_to_end = false;

@@ -39,7 +39,14 @@ result<push_lines> decode_lines(const http_request& request) {
     return error{error_code::too_large, "the body has " + std::to_string(count.not_blank) + " tasks, " +
                                             std::to_string(batch_lines_max) +
                                             " are allowed at once; nothing was taken, send it in parts"};
-  return push_lines{std::make_shared<const std::string>(request.body)};
+  if (request.identity && count.not_blank > keyed_batch_lines_max)
+    return error{
+        error_code::too_large,
+        "the body has " + std::to_string(count.not_blank) + " tasks; with an Idempotency-Key " +
+            std::to_string(keyed_batch_lines_max) +
+            " are allowed at once, for the answer is kept. Nothing was taken: send it in parts with a "
+            "key each, or without one and with an id in every line"};
+  return push_lines{std::make_shared<const std::string>(request.body), request.identity};
 }
 
 std::string render_lines(push_lines_reply reply) {
@@ -74,7 +81,8 @@ void push_tasks(const gateway_pointer& shared, const http_request& request, cons
       },
       [responder](const error& why) {
         responder.fail(why.code == error_code::timeout ? unanswered_batch() : why);
-      });
+      },
+      ask_origin::http);
 }
 
 } // namespace

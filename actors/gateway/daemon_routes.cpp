@@ -7,6 +7,8 @@
 #include "services/wire/json_text.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 namespace task_runner {
 
@@ -109,10 +111,13 @@ void stop(const gateway_pointer& shared, const http_request& request, const http
     responder.fail({error_code::unavailable, "this daemon cannot be stopped over HTTP; send it TERM"});
     return;
   }
-  // Answered first: afterwards nobody may be there to do it.
+  // Answered first: afterwards nobody may be there to do it. With a key the answer has to be kept before
+  // that.
+  auto when_sent =
+      std::shared_ptr<void>(nullptr, [stop = shared->request_stop, at_once = *now](void*) { stop(at_once); });
   responder.send_envelope(200, "ok",
-                          *now ? R"({"stopping":true,"now":true})" : R"({"stopping":true,"now":false})");
-  shared->request_stop(*now);
+                          *now ? R"({"stopping":true,"now":true})" : R"({"stopping":true,"now":false})", {},
+                          {}, std::move(when_sent));
 }
 
 } // namespace
@@ -126,6 +131,12 @@ void add_daemon_routes(route_table& routes, const gateway_pointer& shared) {
                         responder.send_envelope(200, "ok", R"({"started":true})");
                       else
                         responder.fail({error_code::unavailable, "the daemon is starting; ask again soon"});
+                    }});
+  routes.push_back({"GET", "/api/v1/daemon", [shared](const http_request&, const http_responder& responder) {
+                      if (shared->open.load(std::memory_order_acquire) && shared->describe_daemon)
+                        responder.send_envelope(200, "ok", shared->describe_daemon());
+                      else
+                        responder.fail({error_code::unavailable, "the daemon is starting or stopping"});
                     }});
   // Also while the daemon starts and stops: that is when one wants to know.
   routes.push_back(

@@ -5,8 +5,8 @@
 #include "services/domain/names.hpp"
 #include "services/http/event_stream.hpp"
 #include "services/streaming/event_hub.hpp"
+#include "services/wire/comma_list.hpp"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -20,27 +20,17 @@ struct event_request {
   std::optional<std::string> since;
 };
 
-/// The parts of a text between commas.
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> parts;
-  for (size_t at = 0; at <= text.size();) {
-    const auto end = std::min(text.find(',', at), text.size());
-    parts.emplace_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
-}
-
 result<void> take_types(event_filter& filter, std::string_view text) {
   filter.tasks = filter.counts = false;
-  for (const auto& type : split_list(text)) {
+  for (const auto type : split_at_commas(text)) {
     if (type == to_string(event_kind::task))
       filter.tasks = true;
     else if (type == to_string(event_kind::channel))
       filter.counts = true;
     else
       return error{error_code::invalid_argument,
-                   "types has \"" + type + "\"; expected task, channel, or both with a comma between them"};
+                   "types has \"" + std::string(type) +
+                       "\"; expected task, channel, or both with a comma between them"};
   }
   return {};
 }
@@ -49,12 +39,12 @@ result<event_request> decode_event_request(const http_request& request) {
   event_request wanted;
   for (const auto& [name, value] : request.query_parameters) {
     if (name == "channel") {
-      for (auto& channel : split_list(value)) {
+      for (const auto channel : split_at_commas(value)) {
         if (!is_valid_name(channel))
           return error{error_code::invalid_argument,
                        "channel has something that is no name of a channel; give one, or several with commas "
                        "between them"};
-        wanted.filter.channels.push_back(std::move(channel));
+        wanted.filter.channels.emplace_back(channel);
       }
     } else if (name == "types") {
       if (auto taken = take_types(wanted.filter, value); !taken)

@@ -111,7 +111,7 @@ void look_up_followed(const gateway_pointer& shared, const std::string& task_id)
         if (!found.failure || found.failure->code == error_code::not_found)
           shared->followers->task_seen({task_id, std::move(found.value), std::move(found.attempts)});
       },
-      [](const error&) {});
+      [](const error&) {}, ask_origin::daemon);
 }
 
 } // namespace task_runner

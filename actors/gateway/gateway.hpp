@@ -3,7 +3,9 @@
 #pragma once
 
 #include "actors/gateway/ask.hpp"
+#include "actors/gateway/keyed_requests.hpp"
 #include "actors/gateway/push_gathering.hpp"
+#include "services/observability/statistics_history.hpp"
 #include "services/ports/output_reader.hpp"
 #include "services/streaming/event_hub.hpp"
 #include "services/streaming/output_followers.hpp"
@@ -50,13 +52,19 @@ struct gateway {
   batch_actor batch;
   /// The way of single pushes to the intake.
   std::shared_ptr<push_gathering> pushes = std::make_shared<push_gathering>();
+  /// Those with an Idempotency-Key.
+  std::shared_ptr<keyed_requests> keyed;
   const probe_registry* probes = nullptr;
+  /// What was measured of the channels, step by step.
+  statistics_history* statistics = nullptr;
   /// Reads the output of tasks.
   output_reader* outputs = nullptr;
   /// Streams it while it is written.
   output_followers* followers = nullptr;
   /// Tells what happens to tasks and channels.
   event_hub* events = nullptr;
+  /// Groupings of dead letters that are worked at.
+  std::atomic<uint32_t> groupings{0};
   /// Renders the `daemon` object of /status.
   std::function<std::string()> describe_daemon;
   /// The page of metrics. Called from any thread, must not block.

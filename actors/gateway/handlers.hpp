@@ -29,7 +29,7 @@ void ask_actor(const gateway_pointer& shared, const Target& target, Request requ
         else
           show(reply);
       },
-      [responder](const error& why) { responder.fail(why); });
+      [responder](const error& why) { responder.fail(why); }, ask_origin::http);
 }
 
 /// What the answer to a push tells.
@@ -49,16 +49,22 @@ void remove_channel_by_path(const gateway_pointer& shared, const http_request& r
                             const http_responder& responder);
 
 void add_task_routes(route_table& routes, const gateway_pointer& shared);
+/// Dead letters by what they died of.
+void add_group_routes(route_table& routes, const gateway_pointer& shared);
 /// Many pushes in one request.
 void add_batch_routes(route_table& routes, const gateway_pointer& shared);
 /// What happens to tasks and channels.
 void add_event_routes(route_table& routes, const gateway_pointer& shared);
 /// What tasks wrote.
 void add_output_routes(route_table& routes, const gateway_pointer& shared);
+/// What was measured, step by step.
+void add_statistics_routes(route_table& routes, const gateway_pointer& shared);
 void add_channel_routes(route_table& routes, const gateway_pointer& shared);
 void add_daemon_routes(route_table& routes, const gateway_pointer& shared);
 /// The description of this API.
 void add_document_routes(route_table& routes);
+/// The page at the root, and its files.
+void add_dashboard_routes(route_table& routes);
 /// The later paths of the predecessor.
 void add_alias_routes(route_table& routes, const gateway_pointer& shared);
 

@@ -4,6 +4,7 @@
 
 #include "actors/messages.hpp"
 #include "actors/probe.hpp"
+#include "services/observability/statistics_history.hpp"
 #include "services/wire/json_text.hpp"
 
 #include <memory>
@@ -12,6 +13,8 @@
 #include <vector>
 
 namespace task_runner {
+
+struct dead_groups;
 
 /// Most bytes of task names in one /status; what is beyond is counted, not listed.
 constexpr size_t status_bytes_max = 4'194'304;
@@ -50,7 +53,7 @@ std::string render_task(const task_reply& reply);
 std::string render_explanation(const explanation_reply& reply);
 
 /// `{"items":[…],"next":CURSOR or null}`; tasks without their attempts and options.
-std::string render_page(const task_page& page);
+std::string render_page(const task_page& page, task_order order);
 
 /// `{"matched":N,"done":N,"more":B,"refused":[{"id":S,"status_code":N,"reason":S},…]}`
 std::string render_bulk(const tasks_reply& reply);
@@ -60,6 +63,22 @@ std::string render_channel_resource(const channel_status& channel);
 
 /// `{"items":[…],"next":null}`
 std::string render_channel_list(const std::vector<channel_status>& channels);
+
+/// `{"looked_at":N,"unread":N,"truncated":B,"groups":N,"items":[{"outcome":{…},"fingerprint":S or null,
+/// "line":S or null,"count":N,"sample_id":S,"newest_ended_at":TIME,"oldest_ended_at":TIME,"channels":[…],
+/// "ids":[…]},…],"next":null}`: the first groups, at most `limit`; `groups` is how many there are.
+std::string render_groups(const dead_groups& found, size_t limit);
+
+/// `{"channel":null,"span_s":N,"step_s":N,"points":{COLUMN:[…],…},"totals":{"last_5_minutes":{…},
+/// "last_hour":{…}}}`: the history of all channels together.
+std::string render_statistics(const statistics_series& series);
+
+/// The same of one channel, which must be there, with its newest `limit` points.
+std::string render_channel_statistics(const channel_histories& found, size_t limit);
+
+/// `{"span_s":N,"step_s":N,"at":[…],"length_s":[…],"items":[…],"next":CURSOR or null}`: the first channels,
+/// at most `limit` and about `page_bytes_max`. `next` stands for those that are left.
+std::string render_channel_statistics_page(const channel_histories& found, size_t limit);
 
 // -- the shapes of the predecessor's later paths ---------------------------------------
 

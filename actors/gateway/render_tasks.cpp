@@ -167,21 +167,21 @@ std::string render_task(const task_reply& reply) {
   return text;
 }
 
-std::string render_page(const task_page& page) {
+std::string render_page(const task_page& page, task_order order) {
   std::string text;
   json_writer json(text);
-  uint64_t next = page.next;
+  auto next = page.next;
   json.begin_object().key("items").begin_array();
   for (const auto& value : page.tasks) {
     write_task(json, value);
     json.end_object();
     if (text.size() >= page_bytes_max && &value != &page.tasks.back()) {
-      next = value.sequence;
+      next = place_behind(value, order);
       break;
     }
   }
   json.end_array().key("next");
-  if (next == 0)
+  if (next.is_beginning())
     json.null();
   else
     json.value(encode_cursor(next));

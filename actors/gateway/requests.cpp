@@ -140,8 +140,11 @@ result<push_item> decode_push_body(const http_request& request) {
 
 result<push_item> decode_push(const http_request& request) {
   auto item = decode_push_body(request);
-  if (item)
-    add_trace(request, *item);
+  if (!item)
+    return item;
+  add_trace(request, *item);
+  if (request.identity)
+    identify(*item, *request.identity, 0);
   return item;
 }
 

@@ -9,9 +9,11 @@
 #include "services/wire/channel_members.hpp"
 #include "services/wire/flat_object.hpp"
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace task_runner {
 
@@ -35,14 +37,14 @@ result<act_on_channel> decode_channel_action(const http_request& request, channe
 /// `force` in the query of a DELETE.
 result<bool> decode_force(const http_request& request);
 
-/// The query of GET /api/v1/tasks: filter, `limit`, `cursor`.
+/// The query of GET /api/v1/tasks: filter, `sort`, `limit`, `cursor`.
 result<list_tasks> decode_list(const http_request& request);
 
 /// The body of a verb on one task: `grace_s` for cancel, `signal` for signal.
 result<act_on_task> decode_task_action(const http_request& request, task_verb verb);
 
 /// The body of a verb on all tasks that match: filter, `dry_run`, `limit`, `all`, and what the verb takes. An
-/// empty filter is refused without `all`.
+/// empty filter is refused without `all`. In place of a filter `ids` names the tasks.
 result<act_on_tasks> decode_bulk_action(const http_request& request, task_verb verb);
 
 /// The body of POST /api/v1/stop: `now`.
@@ -55,11 +57,24 @@ struct list_actors {
   uint32_t limit = 0;
 };
 
+/// The kinds of actor that a listing can be of.
+constexpr std::array<std::string_view, 9> actor_kinds{"batch", "executor", "gateway", "historian", "intake",
+                                                      "queue", "router",   "service", "supervisor"};
+
 /// The query of GET /api/v1/actors: `channel`, `kind`, `limit`, `cursor`.
 result<list_actors> decode_actor_list(const http_request& request);
 
+/// What was read goes where it belongs, or why it could not be read.
+template <class T>
+result<void> put(result<T> read, T& into) {
+  if (!read)
+    return read.failure();
+  into = std::move(*read);
+  return {};
+}
+
 /// Where a listing goes on: opaque text for clients.
-std::string encode_cursor(uint64_t sequence);
+std::string encode_cursor(const listing_place& place);
 std::string encode_cursor(std::string_view name);
 
 /// `limit` of a listing: 1 to `limit_max`, `otherwise` when it is not given.

@@ -1,4 +1,4 @@
-// The routes of the first version (/, /status, /push, /queue), and the sum of all groups.
+// The routes of the first version (/status, /push, /queue), and the sum of all groups.
 #include "actors/gateway/routes.hpp"
 
 #include "actors/gateway/handlers.hpp"
@@ -53,11 +53,12 @@ void status(const gateway_pointer& shared, const http_request& request, const ht
                           });
 }
 
-/// Answers a push with the state, too. A new task's is that in which it was committed; a duplicate's is that
-/// of the task which is there, and null where that cannot be told any more.
+/// Answers a push with the state, too. A new task's is that in which it was committed; a duplicate's, and
+/// that of a push which was carried out before, is that of the task which is there, and null where that
+/// cannot be told any more.
 void answer_with_state(const gateway_pointer& shared, const push_reply& reply,
                        const http_responder& responder) {
-  if (reply.accepted) {
+  if (reply.accepted && reply.state) {
     responder.send_envelope(200, "ok", render_pushed_task(reply));
     return;
   }
@@ -68,7 +69,20 @@ void answer_with_state(const gateway_pointer& shared, const push_reply& reply,
           known.state = holder.value->state;
         responder.send_envelope(200, "ok", render_pushed_task(known));
       },
-      [responder, reply](const error&) { responder.send_envelope(200, "ok", render_pushed_task(reply)); });
+      [responder, reply](const error&) { responder.send_envelope(200, "ok", render_pushed_task(reply)); },
+      ask_origin::http);
+}
+
+/// With an Idempotency-Key a POST is carried out once. Nothing but a look at the headers without one; while
+/// the daemon is not open the handler itself says so.
+http_handler once_for_each_key(const gateway_pointer& shared, http_handler handler) {
+  return
+      [shared, handler = std::move(handler)](const http_request& request, const http_responder& responder) {
+        if (request.header(key_header) && shared->open.load(std::memory_order_acquire))
+          shared->keyed->handle(request, responder, handler);
+        else
+          handler(request, responder);
+      };
 }
 
 /// What is said of a POST or PATCH stands in its body. A query that nobody reads would be worse than an
@@ -114,22 +128,24 @@ std::vector<std::string> predecessor_paths() {
 
 route_table make_routes(const gateway_pointer& shared) {
   route_table routes{
-      {"GET", "/",
-       [](const http_request&, const http_responder& responder) {
-         responder.send(200, "text/plain; charset=utf-8", "TaskRunner Started.");
-       }},
       {"GET", "/status", when_open(shared, status)},
       {"POST", "/push", when_open(shared, push)},
       {"POST", "/queue", when_open(shared, create)},
   };
   add_daemon_routes(routes, shared);
   add_document_routes(routes);
+  add_dashboard_routes(routes);
   add_task_routes(routes, shared);
+  add_group_routes(routes, shared);
   add_batch_routes(routes, shared);
   add_output_routes(routes, shared);
   add_event_routes(routes, shared);
+  add_statistics_routes(routes, shared);
   add_channel_routes(routes, shared);
   add_alias_routes(routes, shared);
+  for (auto& one : routes)
+    if (one.method == "POST")
+      one.handler = once_for_each_key(shared, std::move(one.handler));
   for (auto& one : routes)
     if (one.method == "POST" || one.method == "PATCH")
       one.handler = without_query(std::move(one.handler));

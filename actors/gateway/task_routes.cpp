@@ -28,9 +28,10 @@ void list(const gateway_pointer& shared, const http_request& request, const http
     responder.fail(listing.failure());
     return;
   }
+  const auto order = listing->after.order;
   ask_actor<task_page_reply>(shared, shared->router, std::move(*listing), responder,
-                             [responder](const task_page_reply& answer) {
-                               responder.send_envelope(200, "ok", render_page(answer.page));
+                             [responder, order](const task_page_reply& answer) {
+                               responder.send_envelope(200, "ok", render_page(answer.page, order));
                              });
 }
 

@@ -117,8 +117,7 @@ void write_group(json_writer& json, const settings_list& settings, const std::st
 }
 
 bool is_of_channel(std::string_view name) noexcept {
-  constexpr std::array<std::string_view, 4> own{"worker", "distinct", "weight", "tasks_max"};
-  return std::find(own.begin(), own.end(), name) != own.end();
+  return std::find(channel_settings.begin(), channel_settings.end(), name) != channel_settings.end();
 }
 
 /// Checks what is an option of tasks, so that a typo is told with the name that was typed.

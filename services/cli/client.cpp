@@ -78,10 +78,7 @@ int run_verb(console& terminal, const verb_row& verb, const std::vector<std::str
 } // namespace
 
 std::string verb_call::token() const {
-  if (given.has("token"))
-    return given.text("token");
-  const auto at = around.environment.find("TASK_RUNNER_TOKEN");
-  return at == around.environment.end() ? std::string() : at->second;
+  return given.has("token") ? given.text("token") : std::string();
 }
 
 int verb_call::fail(const api_reply& reply, std::string_view about) const {

@@ -2,6 +2,7 @@
 // which gets a second to answer; where anything is wrong there are no candidates, and never a message.
 #include "services/cli/completion_scripts.hpp"
 #include "services/cli/verb_call.hpp"
+#include "services/wire/task_options_table.hpp"
 
 #include <algorithm>
 #include <array>
@@ -27,12 +28,6 @@ constexpr std::array<std::string_view, 6> states{"pending",  "delayed", "running
                                                  "finished", "dead",    "cancelled"};
 constexpr std::array<std::string_view, 7> outcomes{"exited",    "signalled", "timed_out", "spawn_failed",
                                                    "cancelled", "expired",   "lost"};
-constexpr std::array<std::string_view, 4> channel_setting_names{"worker", "distinct", "weight", "tasks_max"};
-constexpr std::array<std::string_view, 16> option_names{
-    "priority",        "max_attempts", "backoff", "backoff_s", "backoff_max_s", "jitter",
-    "retry_on",        "timeout_s",    "grace_s", "expires_s", "delivery",      "concurrency_key",
-    "concurrency_max", "cwd",          "nice",    "umask"};
-
 /// What has been typed, up to the word that is being typed.
 class candidate_finder {
 public:
@@ -185,10 +180,7 @@ private:
       offer_filters(prefix);
       return;
     case completion::channel_settings:
-      for (const auto name : channel_setting_names)
-        offer(std::string(name) + "=");
-      for (const auto name : option_names)
-        offer(std::string(name) + "=");
+      offer_settings();
       return;
     case completion::shells:
       for (const auto* shell : {"bash", "zsh", "fish"})
@@ -198,6 +190,17 @@ private:
       offer_first_words({});
       return;
     }
+  }
+
+  void offer_settings() {
+    for (const auto name : channel_settings)
+      offer(std::string(name) + "=");
+    for (const auto& option : single_options())
+      if (option.name != "stdin") // of tasks alone
+        offer(std::string(option.name) + "=");
+    offer("retry_on=");
+    for (const auto& limit : limit_options())
+      offer("limits." + std::string(limit.name) + "=");
   }
 
   void offer_filters(const std::string& prefix) {

@@ -8,11 +8,14 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <clocale>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <cwchar>
+#include <langinfo.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -31,13 +34,11 @@ std::string_view variable(const char* name) noexcept {
   return value == nullptr ? std::string_view() : std::string_view(value);
 }
 
-bool is_utf8_locale() noexcept {
-  // The first that is set decides, as in the C library.
-  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"})
-    if (const auto value = variable(name); !value.empty())
-      return value.find("UTF-8") != std::string_view::npos || value.find("utf8") != std::string_view::npos ||
-             value.find("utf-8") != std::string_view::npos || value.find("UTF8") != std::string_view::npos;
-  return false;
+/// Takes the locale that the environment names, for its characters alone; whether they are UTF-8.
+bool take_utf8_locale() noexcept {
+  if (std::setlocale(LC_CTYPE, "") == nullptr)
+    std::setlocale(LC_CTYPE, "C.UTF-8"); // the one that is named is not installed
+  return std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
 }
 
 size_t terminal_columns() noexcept {
@@ -95,17 +96,10 @@ bool is_between(char32_t point, char32_t low, char32_t high) noexcept {
   return point >= low && point <= high;
 }
 
-/// East Asian wide characters and emoji take two columns, marks that combine none.
+/// As the locale has it. What it does not know takes one column: a terminal shows something in its place.
 size_t width_of(char32_t point) noexcept {
-  if (is_between(point, 0x300, 0x36f) || is_between(point, 0x200b, 0x200f) ||
-      is_between(point, 0xfe00, 0xfe0f))
-    return 0;
-  const bool wide = is_between(point, 0x1100, 0x115f) || is_between(point, 0x2e80, 0xa4cf) ||
-                    is_between(point, 0xac00, 0xd7a3) || is_between(point, 0xf900, 0xfaff) ||
-                    is_between(point, 0xfe30, 0xfe6f) || is_between(point, 0xff00, 0xff60) ||
-                    is_between(point, 0xffe0, 0xffe6) || is_between(point, 0x1f300, 0x1faff) ||
-                    is_between(point, 0x20000, 0x3fffd);
-  return wide ? 2 : 1;
+  const int width = ::wcwidth(static_cast<wchar_t>(point));
+  return width < 0 ? 1 : static_cast<size_t>(width);
 }
 
 /// C0, DEL, C1, and the marks that turn the direction of text around.
@@ -124,7 +118,7 @@ console::console() {
   const bool colors = variable("NO_COLOR").empty() && variable("TERM") != "dumb";
   out_has_colors_ = out_is_terminal_ && colors;
   error_has_colors_ = error_is_terminal_ && colors;
-  unicode_ = is_utf8_locale();
+  unicode_ = take_utf8_locale();
   columns_ = terminal_columns();
 }
 
@@ -213,6 +207,10 @@ std::string printable(std::string_view text) {
     text.remove_prefix(one.length);
   }
   return shown;
+}
+
+std::string_view first_character(std::string_view text) noexcept {
+  return text.substr(0, first_of(text).length);
 }
 
 size_t width_of(std::string_view text) noexcept {

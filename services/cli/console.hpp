@@ -14,7 +14,8 @@ enum class paint : uint8_t { plain, bold, dim, red, green, yellow, blue, magenta
 /// stdout and stderr of this process. One thread.
 class console {
 public:
-  /// Looks at the terminal and at NO_COLOR, TERM, LC_ALL, LC_CTYPE, LANG and COLUMNS.
+  /// Looks at the terminal and at NO_COLOR, TERM and COLUMNS, and takes the process's locale for characters
+  /// from the environment.
   console();
 
   /// Whether stdout (stderr) is a terminal.
@@ -22,6 +23,8 @@ public:
   bool errors_are_seen() const noexcept { return error_is_terminal_; }
   /// Whether stdout may have characters beyond ASCII as symbols.
   bool has_symbols() const noexcept { return out_is_terminal_ && unicode_; }
+  /// Whether stdout takes colours.
+  bool has_colors() const noexcept { return out_has_colors_; }
   /// Width of the terminal, from `columns_min`; without a terminal there is no bound.
   size_t columns() const noexcept;
   /// Height of the terminal; without a terminal there is no bound.
@@ -65,7 +68,10 @@ private:
 /// Text of others made fit for one line of a terminal: control characters and what is not UTF-8 become `?`.
 std::string printable(std::string_view text);
 
-/// How many columns printable text takes.
+/// The first character of printable text that is not empty, with all its bytes.
+std::string_view first_character(std::string_view text) noexcept;
+
+/// How many columns printable text takes, in a locale that has its characters, as a console takes it.
 size_t width_of(std::string_view text) noexcept;
 
 /// The text cut to so many columns, with a mark where something was cut.

@@ -59,7 +59,8 @@ std::string channel_path(std::string_view name, std::string_view rest) {
 
 daemon_api::daemon_api(daemon_place place, const std::string& token)
     : place_(std::move(place))
-    , http_(place_.host, place_.port, token) {
+    , token_(token.empty() ? place_.token : token)
+    , http_(place_.host, place_.port, token_) {
   // nop
 }
 
@@ -104,27 +105,60 @@ api_reply daemon_api::unreached(const error& why) const {
   return reply;
 }
 
+void daemon_api::hurry(std::chrono::milliseconds connect_within,
+                       std::chrono::milliseconds answer_within) noexcept {
+  connect_max_ = connect_within;
+  answer_max_ = answer_within;
+}
+
+result<http_reply> daemon_api::send(http_call what) {
+  what.connect_within = std::min(what.connect_within, connect_max_);
+  what.answer_within = std::min(what.answer_within, answer_max_);
+  return http_.send(what);
+}
+
 api_reply daemon_api::call(const http_call& what) {
-  auto answer = http_.send(what);
-  if (!answer)
-    return unreached(answer.failure());
+  auto answer = send(what);
+  return answer ? understood(*answer) : unreached(answer.failure());
+}
+
+api_reply daemon_api::understood(const http_reply& answer) const {
   api_reply reply;
-  auto envelope = parse_json(answer->body);
+  auto envelope = parse_json(answer.body);
   if (!envelope || (*envelope)["status_code"].whole() == 0) {
-    reply.message = foreign_answer(*answer, place_);
+    reply.message = foreign_answer(answer, place_);
     return reply;
   }
-  reply.status = answer->status;
+  reply.status = answer.status;
   reply.message = (*envelope)["message"].text();
-  const auto wait_s = std::min(number_of(answer->header("retry-after")), retry_after_s_max);
+  const auto wait_s = std::min(number_of(answer.header("retry-after")), retry_after_s_max);
   reply.retry_after = std::chrono::seconds(wait_s);
   reply.envelope = std::move(*envelope);
   return reply;
 }
 
-output_reply daemon_api::output_of(const http_call& what) {
+api_reply daemon_api::stream(http_call what, const byte_receiver& take) {
+  constexpr std::string_view content_type = "text/event-stream";
+  what.connect_within = std::min(what.connect_within, connect_max_);
+  what.answer_within = stream_silence_max;
+  auto answer = http_.receive(what, take);
+  if (!answer)
+    return unreached(answer.failure());
+  api_reply reply;
+  if (answer->header("content-type").substr(0, content_type.size()) != content_type)
+    return understood(*answer);
+  reply.status = answer->status;
+  reply.message = "ok";
+  return reply;
+}
+
+output_reply daemon_api::output(std::string_view id, uint64_t attempt, uint64_t offset) {
+  http_call what;
+  what.target = task_path(id, "/output?offset=") + std::to_string(offset);
+  if (attempt != 0)
+    what.target += "&attempt=" + std::to_string(attempt);
   output_reply piece;
-  auto answer = http_.send(what);
+  auto answer = send(what);
   if (!answer) {
     piece.how = unreached(answer.failure());
     return piece;
@@ -144,22 +178,6 @@ output_reply daemon_api::output_of(const http_call& what) {
     piece.how.message = foreign_answer(*answer, place_);
   }
   return piece;
-}
-
-output_reply daemon_api::output(std::string_view id, uint64_t attempt, uint64_t offset) {
-  http_call what;
-  what.target = task_path(id, "/output?offset=") + std::to_string(offset);
-  if (attempt != 0)
-    what.target += "&attempt=" + std::to_string(attempt);
-  return output_of(what);
-}
-
-output_reply daemon_api::output_end(std::string_view id, uint64_t attempt, uint64_t length) {
-  // The size is known from an answer of no bytes; what lies before the end is asked for by offset.
-  auto whole = output(id, attempt, INT64_MAX);
-  if (!whole.how.is_ok())
-    return whole;
-  return output(id, attempt, whole.size - std::min(whole.size, length));
 }
 
 } // namespace task_runner::cli

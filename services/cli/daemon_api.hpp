@@ -27,7 +27,7 @@ struct api_reply {
   bool is_ok() const noexcept { return status >= 200 && status < 300; }
   /// The daemon is busy, starting or stopping, and has done nothing: the same may succeed later.
   bool is_for_the_moment() const noexcept { return status == 429 || status == 503; }
-  const json_value& data() const noexcept { return envelope["data"]; }
+  json_value data() const { return envelope["data"]; }
 };
 
 /// A piece of a task's output.
@@ -41,6 +41,9 @@ struct output_reply {
   std::string state;
 };
 
+/// Longest silence of a stream: two of the daemon's signs of life (one every 15 s) may be late.
+constexpr std::chrono::milliseconds stream_silence_max{40'000};
+
 /// The path of a task, `/api/v1/tasks/ID`, with `rest` behind it.
 std::string task_path(std::string_view id, std::string_view rest = {});
 std::string channel_path(std::string_view name, std::string_view rest = {});
@@ -53,6 +56,12 @@ public:
   daemon_api(daemon_place place, const std::string& token);
 
   const daemon_place& place() const noexcept { return place_; }
+  const std::string& token() const noexcept { return token_; }
+
+  /// From here on no call waits longer than this for a connection, nor for its answer.
+  void hurry(std::chrono::milliseconds connect_within, std::chrono::milliseconds answer_within) noexcept;
+  /// Lets a call fail that waits for its answer, as `http_client::stop` does. Any thread.
+  void stop() noexcept { http_.stop(); }
 
   api_reply get(const std::string& target);
   /// With a JSON object as its body; empty: none.
@@ -61,17 +70,22 @@ public:
   api_reply remove(const std::string& target);
   /// Any other call; answers that are envelopes.
   api_reply call(const http_call& what);
+  /// Reads a stream of events, whose bytes go to `take` as they come; fails after `stream_silence_max`
+  /// without any. What is no stream is answered as by call().
+  api_reply stream(http_call what, const byte_receiver& take);
   /// A piece of what an attempt of a task (0: the last) has printed, from `offset` on.
   output_reply output(std::string_view id, uint64_t attempt, uint64_t offset);
-  /// The last bytes of it.
-  output_reply output_end(std::string_view id, uint64_t attempt, uint64_t length);
 
 private:
   api_reply unreached(const error& why) const;
-  output_reply output_of(const http_call& what);
+  api_reply understood(const http_reply& answer) const;
+  result<http_reply> send(http_call what);
 
   daemon_place place_;
+  std::string token_;
   http_client http_;
+  std::chrono::milliseconds connect_max_ = connect_timeout;
+  std::chrono::milliseconds answer_max_ = answer_timeout;
 };
 
 } // namespace task_runner::cli

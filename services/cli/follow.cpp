@@ -2,14 +2,18 @@
 #include "services/cli/follow.hpp"
 
 #include "services/cli/interrupt.hpp"
-#include "services/cli/output_feed.hpp"
 #include "services/cli/task_view.hpp"
+#include "services/domain/names.hpp"
 #include "services/domain/quantities.hpp"
+#include "services/wire/byte_text.hpp"
 #include "services/wire/json_text.hpp"
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 namespace task_runner::cli {
 
@@ -22,6 +26,8 @@ constexpr size_t short_id_length = 8;
 constexpr size_t generated_id_length = 36;
 /// Most tasks that are named when they are left.
 constexpr size_t left_named_max = 8;
+/// Ctrl-C is looked for so often while there is no news.
+constexpr std::chrono::milliseconds interrupt_step{100};
 
 struct followed {
   std::string id;
@@ -35,12 +41,37 @@ struct followed {
   int code = exit_done;
 };
 
+/// Wakes the one that shows; feeds ring it.
+class bell {
+public:
+  void ring() {
+    {
+      const std::lock_guard lock(mutex_);
+      rung_ = true;
+    }
+    changed_.notify_one();
+  }
+
+  /// Waits until it has rung since the last time, at most so long.
+  void wait(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, time, [this] { return rung_; });
+    rung_ = false;
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool rung_ = false;
+};
+
 class follower {
 public:
-  follower(verb_call& call, const std::vector<std::string>& ids, const follow_start& start)
+  follower(verb_call& call, const std::vector<std::string>& ids, const follow_start& start, bool was_there)
       : call_(call)
       , terminal_(call.terminal)
-      , outage_(call.terminal) {
+      , outage_(call.terminal, was_there) {
+    note_interrupts();
     constexpr std::array<paint, 6> colors{paint::cyan,    paint::yellow, paint::green,
                                           paint::magenta, paint::blue,   paint::red};
     const auto names = names_of(ids);
@@ -53,14 +84,12 @@ public:
       if (ids.size() > 1)
         one.prefix = terminal_.colored(colors[i % colors.size()],
                                        padded(names[i], width) + std::string(terminal_.sign(" │ ", " | ")));
-      one.feed = std::make_unique<polled_feed>(call.api(), ids[i], start.attempt, start.offset);
+      one.feed = std::make_unique<output_feed>(call.api(), ids[i], start, [this] { bell_.ring(); });
       tasks_.push_back(std::move(one));
     }
   }
 
   int run() {
-    note_interrupts();
-    look_pause pause;
     while (std::any_of(tasks_.begin(), tasks_.end(), [](const followed& one) { return !one.is_over; })) {
       bool moved = false;
       for (auto& one : tasks_)
@@ -69,10 +98,8 @@ public:
       terminal_.flush();
       if (is_interrupted())
         return leave();
-      if (moved)
-        pause.shorten();
-      else
-        pause.wait();
+      if (!moved)
+        bell_.wait(interrupt_step);
     }
     const auto failed =
         std::find_if(tasks_.begin(), tasks_.end(), [](const followed& one) { return one.code != exit_done; });
@@ -93,15 +120,22 @@ private:
 
   /// Takes what is new of one task; whether that was anything.
   bool look(followed& one) {
-    auto news = one.feed->next();
+    auto taken = one.feed->take();
+    if (!taken)
+      return false;
+    auto& news = *taken;
     if (news.what != feed_news::kind::failed)
       outage_.over();
     switch (news.what) {
     case feed_news::kind::nothing:
-      return false;
+      return true;
     case feed_news::kind::output_after_gap:
       note(one, "some output came too fast to be kept, and is left out here");
       show(one, news.bytes);
+      return true;
+    case feed_news::kind::from_beginning:
+      end_line(one);
+      note(one, "there is not that much output; it follows from its beginning");
       return true;
     case feed_news::kind::output:
       show(one, news.bytes);
@@ -113,26 +147,29 @@ private:
     case feed_news::kind::ended:
       end_line(one);
       tell_end(one, news.task);
+      one.feed.reset();
       return true;
     case feed_news::kind::failed:
       break;
     }
     if (outage_.bears(news.failure))
-      return false;
+      return true;
+    end_line(one);
     one.is_over = true;
     one.code = call_.fail(news.failure, one.id);
+    one.feed.reset();
     return true;
   }
 
   void show(followed& one, std::string_view bytes) {
+    if (bytes.empty())
+      return;
     if (call_.wants_json()) {
       std::string text;
-      json_writer(text)
-          .begin_object()
-          .member("id", one.id)
-          .member("attempt", one.feed->attempt())
-          .member("output", bytes)
-          .end_object();
+      json_writer json(text);
+      json.begin_object().member("id", one.id).member("attempt", one.feed->attempt());
+      write_output_member(json, bytes);
+      json.end_object();
       terminal_.line(text);
       return;
     }
@@ -209,6 +246,8 @@ private:
   verb_call& call_;
   console& terminal_;
   outage outage_;
+  /// Outlives the feeds that ring it.
+  bell bell_;
   std::vector<followed> tasks_;
 };
 
@@ -220,7 +259,7 @@ void outage::over() noexcept {
 }
 
 bool outage::bears(const api_reply& reply) {
-  if (!was_there_ || (reply.status != 0 && !reply.is_for_the_moment()))
+  if (!was_there_ || (reply.status != 0 && reply.status != 504 && !reply.is_for_the_moment()))
     return false;
   const auto now = steady::now();
   if (!since_) {
@@ -235,11 +274,15 @@ void look_pause::wait() {
   time_ = std::min(longest, time_ * 3 / 2);
 }
 
-int follow_tasks(verb_call& call, const std::vector<std::string>& ids, const follow_start& start) {
-  return follower(call, ids, start).run();
+int follow_tasks(verb_call& call, const std::vector<std::string>& ids, const follow_start& start,
+                 bool was_there) {
+  return follower(call, ids, start, was_there).run();
 }
 
 int run_follow(verb_call& call) {
+  if (call.given.words.size() > followed_max)
+    return call.misuse("more than " + std::to_string(followed_max) +
+                       " tasks are named; follow them in several calls");
   follow_start start;
   for (const auto& [flag, number] :
        {std::pair{"offset", &start.offset}, std::pair{"attempt", &start.attempt}}) {
@@ -250,7 +293,7 @@ int run_follow(verb_call& call) {
       return call.misuse(std::string("--") + flag + " is no whole number");
     *number = *given;
   }
-  return follow_tasks(call, call.given.words, start);
+  return follow_tasks(call, call.given.words, start, false);
 }
 
 } // namespace task_runner::cli

@@ -1,59 +1,69 @@
 // Looking on at tasks until they end: their output while it comes, or just their end.
 #pragma once
 
+#include "services/cli/output_feed.hpp"
 #include "services/cli/verb_call.hpp"
 
 #include <chrono>
-#include <cstdint>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace task_runner::cli {
 
-/// Where in a task's output to begin.
-struct follow_start {
-  uint64_t offset = 0;
-  /// 0: the attempt that runs, or the last one.
-  uint64_t attempt = 0;
+/// Most tasks that are followed at a time: each has a stream and a thread of its own.
+constexpr size_t followed_max = 256;
+
+/// Shows what the tasks print until all have ended; gives the exit code that stands for their ends. At most
+/// `followed_max` tasks. `was_there`: the daemon has answered just now.
+int follow_tasks(verb_call& call, const std::vector<std::string>& ids, const follow_start& start,
+                 bool was_there);
+
+/// What tasks are waited for with.
+struct wait_way {
+  /// Unset: as long as it takes.
+  std::optional<std::chrono::milliseconds> timeout;
+  /// Whether each end is said.
+  bool tells = false;
+  /// The daemon has answered just now.
+  bool was_there = false;
 };
 
-/// Shows what the tasks print until all have ended; gives the exit code that stands for their ends.
-int follow_tasks(verb_call& call, const std::vector<std::string>& ids, const follow_start& start);
-
-/// Waits until all have ended, or until the time is over; gives the exit code. With `tell` each end is said.
-int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids,
-                   std::optional<std::chrono::milliseconds> timeout, bool tell);
+/// Waits until all have ended, or until the time is over; gives the exit code.
+int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids, const wait_way& way);
 
 /// Bears with a daemon that is away for a while, as during its restart.
 class outage {
 public:
-  explicit outage(console& terminal)
-      : terminal_(terminal) {}
+  /// `was_there`: the daemon has answered before.
+  outage(console& terminal, bool was_there)
+      : terminal_(terminal)
+      , was_there_(was_there) {}
 
   /// The daemon has answered.
   void over() noexcept;
   /// Whether to go on in spite of this reply: only once the daemon has answered before, where it is away or
-  /// starting, and not for longer than `outage_max`. Says so once for each outage.
+  /// starting, or too busy to answer what was only asked, and not for longer than `outage_max`. Says so once
+  /// for each outage.
   bool bears(const api_reply& reply);
 
 private:
   using steady = std::chrono::steady_clock;
 
   console& terminal_;
-  bool was_there_ = false;
+  bool was_there_;
   std::optional<steady::time_point> since_;
 };
 
 /// Longest absence of the daemon that is waited out.
 constexpr std::chrono::milliseconds outage_max{300'000};
 
-/// The pause between two looks: short while something happens, up to half a second when nothing does.
+/// The pause between two looks: short at first, then up to half a second.
 class look_pause {
 public:
   /// Waits; the next pause is longer.
   void wait();
-  void shorten() noexcept { time_ = shortest; }
 
 private:
   static constexpr std::chrono::milliseconds shortest{30};

@@ -59,13 +59,18 @@ struct http_client::parts {
                        {"User-Agent", "task-runner/" TASK_RUNNER_VERSION}};
     if (!call.content_type.empty())
       request.headers.emplace("Content-Type", call.content_type);
+    if (!call.last_event_id.empty())
+      request.headers.emplace("Last-Event-ID", call.last_event_id);
+    if (!call.idempotency_key.empty())
+      request.headers.emplace("Idempotency-Key", call.idempotency_key);
     if (!token.empty())
       request.headers.emplace("Authorization", "Bearer " + token);
     return request;
   }
 
-  /// Nothing where the connection of an earlier call turned out to be closed.
-  std::optional<result<http_reply>> try_once(const http_call& call) {
+  /// Nothing where the call is to be sent once more: the connection of an earlier call turned out to be
+  /// closed, or it broke and the call has a key. `take` may be null.
+  std::optional<result<http_reply>> try_once(const http_call& call, const byte_receiver* take) {
     const auto deadline = steady::now() + call.connect_within + call.answer_within;
     library.set_connection_timeout(call.connect_within);
     library.set_read_timeout(call.answer_within);
@@ -74,7 +79,18 @@ struct http_client::parts {
     http_reply reply;
     bool too_large = false;
     bool too_late = false;
+    bool streams = false;
+    bool has_enough = false;
+    request.response_handler = [&](const httplib::Response& head) {
+      streams = take != nullptr && head.status >= 200 && head.status < 300 &&
+                head.get_header_value("Content-Type").rfind("text/event-stream", 0) == 0;
+      return true;
+    };
     request.content_receiver = [&](const char* bytes, size_t count, uint64_t, uint64_t) {
+      if (streams) {
+        has_enough = !(*take)(std::string_view(bytes, count));
+        return !has_enough;
+      }
       too_large = reply.body.size() + count > answer_bytes_max;
       too_late = steady::now() > deadline;
       if (too_large || too_late)
@@ -87,7 +103,9 @@ struct http_client::parts {
     const auto began = steady::now();
     const bool done = library.send(request, response, failure);
     const bool may_be_stale = std::exchange(was_used, true);
-    if (done) {
+    if (done || has_enough) {
+      if (has_enough)
+        library.stop();
       reply.status = response.status;
       reply.headers.assign(response.headers.begin(), response.headers.end());
       return result<http_reply>(std::move(reply));
@@ -103,7 +121,8 @@ struct http_client::parts {
       return result<http_reply>(
           error{error_code::timeout, authority + " did not answer within " +
                                          std::to_string(call.answer_within.count() / 1'000) + " s"});
-    if (may_be_stale && call.is_repeatable && reply.body.empty())
+    const bool is_safe = call.is_repeatable && (may_be_stale || !call.idempotency_key.empty());
+    if (is_safe && !streams && reply.body.empty())
       return std::nullopt;
     return result<http_reply>(
         error{error_code::unavailable, "the connection to " + authority + " broke before the answer came"});
@@ -117,17 +136,33 @@ http_client::http_client(const std::string& host, uint16_t port, const std::stri
 
 http_client::~http_client() = default;
 
-result<http_reply> http_client::send(const http_call& call) {
+void http_client::stop() noexcept {
   try {
-    if (auto reply = parts_->try_once(call))
+    parts_->library.stop();
+  } catch (const std::exception&) {
+    return; // its lock failed; the call ends by its timeout
+  }
+}
+
+result<http_reply> http_client::call(const http_call& what, const byte_receiver* take) {
+  try {
+    if (auto reply = parts_->try_once(what, take))
       return std::move(*reply);
     parts_->was_used = false;
-    if (auto reply = parts_->try_once(call))
+    if (auto reply = parts_->try_once(what, take))
       return std::move(*reply);
   } catch (const std::exception& failure) { // out of memory
     return error{error_code::internal, std::string("the request could not be made: ") + failure.what()};
   }
   return error{error_code::unavailable, "the connection to " + parts_->authority + " broke"};
+}
+
+result<http_reply> http_client::send(const http_call& what) {
+  return call(what, nullptr);
+}
+
+result<http_reply> http_client::receive(const http_call& what, const byte_receiver& take) {
+  return call(what, &take);
 }
 
 } // namespace task_runner::cli

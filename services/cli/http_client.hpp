@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,6 +30,11 @@ struct http_call {
   std::string body;
   /// Of the body; empty without one.
   std::string content_type;
+  /// What a client that comes back to a stream has seen last; empty: it begins.
+  std::string last_event_id;
+  /// Sent as Idempotency-Key; empty: none. With one the daemon carries the call out once, so that it is sent
+  /// once more wherever the connection broke before the answer.
+  std::string idempotency_key;
   std::chrono::milliseconds connect_within = connect_timeout;
   std::chrono::milliseconds answer_within = answer_timeout;
   /// Whether it does no harm twice: then it is sent once more where a connection that was open from an
@@ -45,6 +51,9 @@ struct http_reply {
   std::string_view header(std::string_view name) const noexcept;
 };
 
+/// Takes bytes of an answer as they come; false: no more are wanted.
+using byte_receiver = std::function<bool(std::string_view bytes)>;
+
 /// Keeps its connection open from call to call. Not thread-safe; never throws.
 class http_client {
 public:
@@ -58,7 +67,18 @@ public:
   /// `too_large` for one over the bound.
   result<http_reply> send(const http_call& call);
 
+  /// The same for a stream of events: where the answer is one, with a status of 2xx, its body goes to `take`
+  /// piece by piece, and has no bound. `answer_within` is then the longest silence. Succeeds when the daemon
+  /// ends the answer, and when `take` has had enough, which must not throw.
+  result<http_reply> receive(const http_call& call, const byte_receiver& take);
+
+  /// Breaks the connection, so that a call that waits for its answer fails at once. A call that has not got
+  /// that far goes on: who wants it to end calls this until it does. Any thread.
+  void stop() noexcept;
+
 private:
+  result<http_reply> call(const http_call& what, const byte_receiver* take);
+
   struct parts;
   std::unique_ptr<parts> parts_;
 };

@@ -1,200 +1,105 @@
-// Builds the values while the reader goes through the text, without recursion; depth is the reader's to
-// bound.
+// The one file of the client that compiles the JSON library.
 #include "services/cli/json_value.hpp"
 
-#include "services/wire/json_text.hpp"
-
-#include <utility>
+#include <nlohmann/json.hpp>
 
 namespace task_runner::cli {
 
 namespace {
 
-const json_value nothing;
 const std::string no_text;
-const json_value::array no_items;
-const json_value::object no_members;
 
 } // namespace
 
-/// Keeps the containers that are open; a closed one goes into the one around it.
-class json_builder final : public json_events {
-public:
-  bool scalar(json_scalar value) override { return put(json_value(std::move(value))); }
-  bool start_object() override { return open(json_value(json_value::object{})); }
-  bool start_array() override { return open(json_value(json_value::array{})); }
-  bool end_object() override { return close(); }
-  bool end_array() override { return close(); }
-  bool key(std::string name) override {
-    open_.back().key = std::move(name);
-    return true;
-  }
-
-  json_value take() { return std::move(whole_); }
-
-private:
-  struct level {
-    json_value container;
-    /// Of the member that comes next.
-    std::string key;
-  };
-
-  bool open(json_value container) {
-    open_.push_back({std::move(container), {}});
-    return true;
-  }
-
-  bool close() {
-    auto done = std::move(open_.back().container);
-    open_.pop_back();
-    return put(std::move(done));
-  }
-
-  bool put(json_value value) {
-    if (open_.empty()) {
-      whole_ = std::move(value);
-      return true;
-    }
-    auto& around = open_.back();
-    if (auto* items = std::get_if<json_value::array>(&around.container.content_))
-      items->push_back(std::move(value));
-    else if (auto* members = std::get_if<json_value::object>(&around.container.content_))
-      members->push_back({std::move(around.key), std::move(value)});
-    return true;
-  }
-
-  std::vector<level> open_;
-  json_value whole_;
-};
-
-json_value::json_value()
-    : content_(json_scalar(nullptr)) {
-  // nop
+json_value json_value::operator[](std::string_view name) const {
+  if (!is_object())
+    return {};
+  for (const auto& [key, value] : here_->get_ref<const tree::object_t&>())
+    if (key == name)
+      return {whole_, &value};
+  return {};
 }
 
-json_value::json_value(json_scalar scalar)
-    : content_(std::move(scalar)) {
-  // nop
+std::vector<json_value> json_value::items() const {
+  std::vector<json_value> found;
+  if (here_ != nullptr && here_->is_array())
+    for (const auto& one : *here_)
+      found.push_back({whole_, &one});
+  return found;
 }
 
-json_value::json_value(array items)
-    : content_(std::move(items)) {
-  // nop
-}
-
-json_value::json_value(object members)
-    : content_(std::move(members)) {
-  // nop
-}
-
-const json_value& json_value::operator[](std::string_view name) const noexcept {
-  for (const auto& one : members())
-    if (one.name == name)
-      return one.value;
-  return nothing;
-}
-
-const json_value::array& json_value::items() const noexcept {
-  const auto* found = std::get_if<array>(&content_);
-  return found != nullptr ? *found : no_items;
-}
-
-const json_value::object& json_value::members() const noexcept {
-  const auto* found = std::get_if<object>(&content_);
-  return found != nullptr ? *found : no_members;
+std::vector<json_member> json_value::members() const {
+  std::vector<json_member> found;
+  if (is_object())
+    for (const auto& [name, value] : here_->get_ref<const tree::object_t&>())
+      found.push_back({name, {whole_, &value}});
+  return found;
 }
 
 bool json_value::is_null() const noexcept {
-  const auto* scalar = std::get_if<json_scalar>(&content_);
-  return scalar != nullptr && std::holds_alternative<std::nullptr_t>(*scalar);
+  return here_ == nullptr || here_->is_null();
 }
 
 bool json_value::is_object() const noexcept {
-  return std::holds_alternative<object>(content_);
+  return here_ != nullptr && here_->is_object();
 }
 
 const std::string& json_value::text() const noexcept {
-  const auto* scalar = std::get_if<json_scalar>(&content_);
-  const auto* found = scalar != nullptr ? std::get_if<std::string>(scalar) : nullptr;
+  const auto* found = here_ != nullptr ? here_->get_ptr<const tree::string_t*>() : nullptr;
   return found != nullptr ? *found : no_text;
 }
 
 int64_t json_value::whole() const noexcept {
-  if (const auto* scalar = std::get_if<json_scalar>(&content_)) {
-    if (const auto* whole = std::get_if<int64_t>(scalar))
-      return *whole;
-    if (const auto* number = std::get_if<double>(scalar);
-        number != nullptr && *number > -9e18 && *number < 9e18)
-      return static_cast<int64_t>(*number);
-  }
-  return 0;
+  if (here_ == nullptr)
+    return 0;
+  if (const auto* past = here_->get_ptr<const tree::number_unsigned_t*>();
+      past != nullptr && *past > INT64_MAX)
+    return 0;
+  if (const auto* exact = here_->get_ptr<const tree::number_integer_t*>())
+    return *exact;
+  const double cut = number();
+  return cut > -9e18 && cut < 9e18 ? static_cast<int64_t>(cut) : 0;
 }
 
 double json_value::number() const noexcept {
-  if (const auto* scalar = std::get_if<json_scalar>(&content_)) {
-    if (const auto* whole = std::get_if<int64_t>(scalar))
-      return static_cast<double>(*whole);
-    if (const auto* number = std::get_if<double>(scalar))
-      return *number;
-  }
-  return 0;
+  if (here_ == nullptr)
+    return 0;
+  if (const auto* natural = here_->get_ptr<const tree::number_unsigned_t*>())
+    return static_cast<double>(*natural);
+  if (const auto* exact = here_->get_ptr<const tree::number_integer_t*>())
+    return static_cast<double>(*exact);
+  const auto* found = here_->get_ptr<const tree::number_float_t*>();
+  return found != nullptr ? *found : 0;
 }
 
 bool json_value::is_true() const noexcept {
-  const auto* scalar = std::get_if<json_scalar>(&content_);
-  const auto* flag = scalar != nullptr ? std::get_if<bool>(scalar) : nullptr;
-  return flag != nullptr && *flag;
-}
-
-// NOLINTNEXTLINE(misc-no-recursion): as deep as json_depth_max at most.
-void json_value::write(std::string& out) const {
-  if (const auto* scalar = std::get_if<json_scalar>(&content_)) {
-    json_writer json(out);
-    std::visit(
-        [&json](const auto& value) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::nullptr_t>)
-            json.null();
-          else
-            json.value(value);
-        },
-        *scalar);
-    return;
-  }
-  bool first = true;
-  const auto separate = [&] {
-    if (!std::exchange(first, false))
-      out += ',';
-  };
-  if (const auto* list = std::get_if<array>(&content_)) {
-    out += '[';
-    for (const auto& one : *list) {
-      separate();
-      one.write(out);
-    }
-    out += ']';
-    return;
-  }
-  out += '{';
-  for (const auto& one : members()) {
-    separate();
-    append_json_string(out, one.name);
-    out += ':';
-    one.value.write(out);
-  }
-  out += '}';
+  const auto* found = here_ != nullptr ? here_->get_ptr<const tree::boolean_t*>() : nullptr;
+  return found != nullptr && *found;
 }
 
 std::string json_value::dump() const {
-  std::string text;
-  write(text);
-  return text;
+  // What is here was read, so it is UTF-8 throughout.
+  return here_ != nullptr ? here_->dump() : "null";
 }
 
 result<json_value> parse_json(std::string_view text) {
-  json_builder builder;
-  if (auto read = read_json(text, builder); !read)
-    return read.failure();
-  return builder.take();
+  bool is_too_deep = false;
+  using event = nlohmann::ordered_json::parse_event_t;
+  const auto within = [&](int depth, event what, const auto&) {
+    const bool opens = what == event::object_start || what == event::array_start;
+    const bool goes_in = !opens || depth < answer_depth_max;
+    is_too_deep = is_too_deep || !goes_in;
+    return goes_in;
+  };
+  auto read = nlohmann::ordered_json::parse(text, within, false);
+  if (is_too_deep)
+    return error{error_code::invalid_argument,
+                 "the JSON is nested deeper than " + std::to_string(answer_depth_max) + " levels"};
+  if (read.is_discarded())
+    return error{error_code::invalid_argument, "this is no JSON"};
+  auto whole = std::make_shared<const nlohmann::ordered_json>(std::move(read));
+  const auto* here = whole.get();
+  return json_value(std::move(whole), here);
 }
 
 } // namespace task_runner::cli

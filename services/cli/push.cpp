@@ -6,15 +6,23 @@
 #include "services/domain/quantities.hpp"
 #include "services/domain/time_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <optional>
+#include <thread>
 #include <unistd.h>
 
 namespace task_runner::cli {
 
 namespace {
+
+/// How often a push is asked about that is still being carried out, and the least pause before each time:
+/// together as long as the daemon takes at most.
+constexpr int under_way_calls_max = 30;
+constexpr std::chrono::milliseconds under_way_pause{1'000};
 
 /// Why the flags and words do not go together; empty where they do.
 std::string find_contradiction(const arguments& given) {
@@ -93,6 +101,18 @@ void tell_pushed(const verb_call& call, const json_value& data, bool is_new) {
   call.terminal.flush();
 }
 
+/// Where the connection broke while the daemon was still at it, a second call hears just that.
+api_reply call_until_decided(verb_call& call, const http_call& what) {
+  auto reply = call.api().call(what);
+  for (int again = 0; again < under_way_calls_max; ++again) {
+    if (reply.envelope["error"]["code"].text() != to_string(error_code::in_progress))
+      break;
+    std::this_thread::sleep_for(std::max<std::chrono::milliseconds>(reply.retry_after, under_way_pause));
+    reply = call.api().call(what);
+  }
+  return reply;
+}
+
 int push_one(verb_call& call, const push_body& body) {
   const auto& given = call.given;
   // With an id of its own a push does no harm twice, should the connection break before its answer.
@@ -105,16 +125,25 @@ int push_one(verb_call& call, const push_body& body) {
   what.target = "/api/v1/tasks";
   what.content_type = "application/json";
   what.body = std::move(*json);
-  const auto reply = call.api().call(what);
+  // It is carried out once, even when the connection breaks and it is sent again.
+  what.idempotency_key = make_uuid();
+  const auto reply = call_until_decided(call, what);
   if (!reply.is_ok())
     return call.fail(reply);
   const auto& data = reply.data();
   const auto& pushed = data["task_id"].text();
-  tell_pushed(call, data, data["result"].is_true() || (pushed == id && !given.has("id")));
-  if (given.is_set("follow"))
-    return follow_tasks(call, {pushed}, {});
-  if (given.is_set("wait"))
-    return wait_for_tasks(call, {pushed}, std::nullopt, false);
+  const bool is_new = data["result"].is_true() || (pushed == id && !given.has("id"));
+  tell_pushed(call, data, is_new);
+  if (given.is_set("follow")) {
+    follow_start start;
+    start.attempt = is_new ? 1 : 0; // one that was there may have had many
+    return follow_tasks(call, {pushed}, start, true);
+  }
+  if (given.is_set("wait")) {
+    wait_way way;
+    way.was_there = true;
+    return wait_for_tasks(call, {pushed}, way);
+  }
   return exit_done;
 }
 

@@ -6,18 +6,14 @@
 #include "services/wire/json_text.hpp"
 #include "services/wire/rfc3339.hpp"
 #include "services/wire/task_options_json.hpp"
+#include "services/wire/task_options_table.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace task_runner::cli {
 
 namespace {
-
-/// Flags that are options of a task under the same name, `-` read as `_`.
-constexpr std::string_view option_flags[] = {
-    "priority", "timeout",  "grace",           "expires",         "max-attempts", "backoff", "backoff-s",
-    "retry-on", "delivery", "concurrency-key", "concurrency-max", "env",          "cwd",     "user",
-    "nice",     "umask"};
 
 /// Unix seconds of the year 9999.
 constexpr uint64_t unix_seconds_max = 253'402'300'799;
@@ -27,7 +23,7 @@ error about_flag(std::string_view flag, const error& why) {
 }
 
 result<void> read_options(const arguments& given, task_options& options) {
-  for (const auto flag : option_flags)
+  for (const auto& flag : option_flags())
     for (const auto& text : given.texts(flag))
       if (auto set = set_task_option(options, flag, text); !set)
         return about_flag(flag, set.failure());
@@ -77,6 +73,27 @@ void write_common(json_writer& json, const push_body& body, std::string_view id)
 }
 
 } // namespace
+
+std::vector<std::string> option_flags() {
+  const auto* push = find_verb("push");
+  std::vector<std::string> flags;
+  const auto add = [&](std::string_view name) {
+    std::string flag(name);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    if (find_flag(*push, flag) != nullptr)
+      flags.push_back(std::move(flag));
+  };
+  for (const auto& option : single_options()) {
+    if (option.name == "stdin")
+      continue; // its flag has no value: it reads standard input
+    add(option.name);
+    if (!option.alias.empty())
+      add(option.alias);
+  }
+  add("retry_on");
+  add("env");
+  return flags;
+}
 
 result<push_body> read_push_body(const arguments& given) {
   push_body body;

@@ -23,6 +23,10 @@ struct push_body {
   task_options options;
 };
 
+/// The flags of `push` that are options of a task with one value, or with several: those of the table that
+/// all ways in share, `_` written as `-`. REQUIRES: the verb is in the table of verbs.
+std::vector<std::string> option_flags();
+
 /// Reads the flags; `invalid_argument`, `out_of_range` or `too_large` with one line that names the flag.
 result<push_body> read_push_body(const arguments& given);
 

@@ -4,6 +4,7 @@
 #include "services/cli/verb_call.hpp"
 #include "services/domain/quantities.hpp"
 #include "services/domain/time_text.hpp"
+#include "services/wire/byte_text.hpp"
 #include "services/wire/json_text.hpp"
 
 #include <algorithm>
@@ -80,19 +81,24 @@ int print_output(const verb_call& call, const std::string& id, uint64_t attempt,
       return call.fail(piece.how, id);
     if (!end)
       end = piece.size;
-    const auto wanted = std::min<uint64_t>(piece.bytes.size(), *end - std::min(*end, offset));
-    if (wanted == 0)
+    const auto left = *end - std::min(*end, offset);
+    auto wanted = std::string_view(piece.bytes).substr(0, left);
+    if (wanted.empty())
       return exit_done;
     if (call.wants_json()) {
+      // No character is split between two pieces.
+      if (const auto whole = whole_characters(wanted); wanted.size() < left && !whole.empty())
+        wanted = whole;
       std::string text;
       json_writer json(text);
       json.begin_object().member("id", id).member("offset", offset);
-      json.member("output", std::string_view(piece.bytes).substr(0, wanted)).end_object();
+      write_output_member(json, wanted);
+      json.end_object();
       call.terminal.line(text);
     } else {
-      call.terminal.write(std::string_view(piece.bytes).substr(0, wanted));
+      call.terminal.write(wanted);
     }
-    offset += wanted;
+    offset += wanted.size();
   }
 }
 
@@ -152,8 +158,11 @@ int retry_dead(const verb_call& call) {
   int code = exit_done;
   for (;;) {
     const auto reply = call.api().post("/api/v1/tasks:retry", filter);
-    if (!reply.is_ok())
+    if (!reply.is_ok()) {
+      if (counts.done > 0)
+        tell_bulk(call, counts); // of the portions before
       return call.fail(reply);
+    }
     const auto& data = reply.data();
     const auto done = data["done"].whole();
     counts.matched += data["matched"].whole();
@@ -171,47 +180,11 @@ int retry_dead(const verb_call& call) {
   return code;
 }
 
-/// One thing that is in a task's way.
-std::string blocker_text(const json_value& one) {
-  const auto& kind = one["kind"].text();
-  if (kind == "task")
-    return "task " + printable(one["id"].text()) + ", which is " + printable(one["state"].text());
-  if (kind == "limit")
-    return printable(one["name"].text()) + ": " + std::to_string(one["used"].whole()) + " of " +
-           std::to_string(one["value"].whole()) + " are used";
-  if (kind == "time")
-    return "the time, until " + printable(one["until"].text());
-  // A channel, the store, the daemon, and what newer daemons know: its members say it.
-  std::string text = printable(kind);
-  for (const auto& [name, value] : one.members()) {
-    const auto& plain = value.text();
-    if (name != "kind" && !value.is_null())
-      text += " " + printable(name) + "=" + printable(plain.empty() ? value.dump() : plain);
-  }
-  return text;
-}
-
 void show_reason(const verb_call& call, const json_value& why) {
-  if (call.wants_json()) {
+  if (call.wants_json())
     call.terminal.line(why.dump());
-    return;
-  }
-  const auto& state = why["state"].text();
-  call.terminal.line(printable(why["id"].text()) + " " +
-                     call.terminal.colored(color_of(state), printable(state)) + ": " +
-                     printable(why["message"].text()));
-  const auto detail = [&](std::string_view label, const std::string& value) {
-    constexpr size_t label_columns = 14;
-    if (!value.empty())
-      call.terminal.line("  " + padded(label, label_columns) + value);
-  };
-  for (const auto& one : why["blocked_by"].items())
-    detail("blocked by", blocker_text(one));
-  if (why["position"].whole() != 0)
-    detail("position", grouped(static_cast<uint64_t>(why["position"].whole())));
-  else if (why["position_at_least"].whole() != 0)
-    detail("position", grouped(static_cast<uint64_t>(why["position_at_least"].whole())) + " or more");
-  detail("may start at", printable(why["may_start_at"].text()));
+  else
+    call.terminal.write(reason_text(why, call.terminal));
 }
 
 } // namespace

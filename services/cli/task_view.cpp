@@ -2,6 +2,8 @@
 #include "services/cli/task_view.hpp"
 
 #include "services/cli/exit_codes.hpp"
+#include "services/domain/names.hpp"
+#include "services/wire/byte_text.hpp"
 
 #include <cstring>
 
@@ -18,10 +20,6 @@ void append_detail(std::string& text, std::string_view label, const std::string&
     text += "  " + padded(label, label_columns) + value + "\n";
 }
 
-std::string time_text(const json_value& value) {
-  return value.text();
-}
-
 std::string attempt_text(const json_value& attempt) {
   auto text = std::to_string(attempt["attempt"].whole()) + "  " + attempt["started_at"].text();
   if (!attempt["duration_s"].is_null())
@@ -36,6 +34,30 @@ std::string how_it_ended(const json_value& task) {
   const auto& state = task["state"].text();
   const auto how = outcome_text(task["outcome"]);
   return how.empty() || how == state || state == "running" ? std::string() : "(" + how + ")";
+}
+
+/// One thing that is in a task's way.
+std::string blocker_text(const json_value& one) {
+  const auto& kind = one["kind"].text();
+  if (kind == "task")
+    return "task " + printable(one["id"].text()) + ", which is " + printable(one["state"].text());
+  if (kind == "limit") {
+    const auto name = printable(one["name"].text());
+    const auto value = std::to_string(one["value"].whole());
+    return one["used"].is_null()
+               ? name + " is " + value
+               : name + ": " + std::to_string(one["used"].whole()) + " of " + value + " are used";
+  }
+  if (kind == "time")
+    return "the time, until " + printable(one["until"].text());
+  // A channel, the store, the daemon, and what newer daemons know: its members say it.
+  std::string text = printable(kind);
+  for (const auto& [name, value] : one.members()) {
+    const auto& plain = value.text();
+    if (name != "kind" && !value.is_null())
+      text += " " + printable(name) + "=" + printable(plain.empty() ? value.dump() : plain);
+  }
+  return text;
 }
 
 } // namespace
@@ -124,13 +146,13 @@ std::string task_details(const json_value& task, const console& terminal) {
   append_detail(text, "attempt",
                 std::to_string(task["attempt"].whole()) + " of " +
                     std::to_string(task["max_attempts"].whole()));
-  append_detail(text, "pushed", time_text(task["created_at"]));
-  append_detail(text, "not before", time_text(task["execute_at"]));
-  append_detail(text, "started", time_text(task["started_at"]));
-  append_detail(text, "ended", time_text(task["ended_at"]));
+  append_detail(text, "pushed", task["created_at"].text());
+  append_detail(text, "not before", task["execute_at"].text());
+  append_detail(text, "started", task["started_at"].text());
+  append_detail(text, "ended", task["ended_at"].text());
   if (!task["duration_s"].is_null())
     append_detail(text, "took", short_duration(task["duration_s"].number()));
-  append_detail(text, "expires", time_text(task["expires_at"]));
+  append_detail(text, "expires", task["expires_at"].text());
   if (task["priority"].whole() != 0)
     append_detail(text, "priority", std::to_string(task["priority"].whole()));
   append_detail(text, "key", printable(task["concurrency_key"].text()));
@@ -139,6 +161,32 @@ std::string task_details(const json_value& task, const console& terminal) {
     append_detail(text, "options", printable(options.dump()));
   for (const auto& attempt : task["attempts"].items())
     append_detail(text, "attempt", attempt_text(attempt));
+  return text;
+}
+
+void write_output_member(json_writer& json, std::string_view bytes) {
+  if (is_valid_utf8(bytes))
+    json.member("output", bytes);
+  else
+    json.member("base64", encode_base64(bytes));
+}
+
+std::string reason_text(const json_value& why, const console& terminal) {
+  const auto& state = why["state"].text();
+  std::string text = printable(why["id"].text()) + " " + terminal.colored(color_of(state), printable(state)) +
+                     ": " + printable(why["message"].text()) + "\n";
+  const auto detail = [&text](std::string_view label, const std::string& value) {
+    constexpr size_t reason_columns = 14;
+    if (!value.empty())
+      text += "  " + padded(label, reason_columns) + value + "\n";
+  };
+  for (const auto& one : why["blocked_by"].items())
+    detail("blocked by", blocker_text(one));
+  if (why["position"].whole() != 0)
+    detail("position", grouped(static_cast<uint64_t>(why["position"].whole())));
+  else if (why["position_at_least"].whole() != 0)
+    detail("position", grouped(static_cast<uint64_t>(why["position_at_least"].whole())) + " or more");
+  detail("may start at", printable(why["may_start_at"].text()));
   return text;
 }
 

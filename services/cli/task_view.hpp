@@ -3,6 +3,7 @@
 
 #include "services/cli/console.hpp"
 #include "services/cli/json_value.hpp"
+#include "services/wire/json_text.hpp"
 
 #include <string>
 #include <string_view>
@@ -29,5 +30,11 @@ paint color_of(std::string_view state) noexcept;
 
 /// A task with everything about it, a line each.
 std::string task_details(const json_value& task, const console& terminal);
+
+/// Writes the member of a JSON object that has a piece of output: `output`, or `base64` where it is no UTF-8.
+void write_output_member(json_writer& json, std::string_view bytes);
+
+/// Why a task does not run, as `/why` says it: a sentence, and a line for each thing that is in its way.
+std::string reason_text(const json_value& why, const console& terminal);
 
 } // namespace task_runner::cli

@@ -8,10 +8,14 @@
 #include "services/cli/daemon_api.hpp"
 #include "services/cli/exit_codes.hpp"
 
+#include <array>
 #include <string>
 #include <string_view>
 
 namespace task_runner::cli {
+
+/// The settings of a channel besides the options of its tasks.
+constexpr std::array<std::string_view, 4> channel_settings{"worker", "distinct", "weight", "tasks_max"};
 
 struct verb_call {
   const verb_row& verb;
@@ -24,7 +28,7 @@ struct verb_call {
   bool wants_json() const { return given.is_set("json"); }
   daemon_api& api() const { return *daemon; }
 
-  /// The token to send, by flag and environment; empty: none.
+  /// The token of the flag; empty: none was given, and that of the daemon's place counts.
   std::string token() const;
 
   /// Says what the daemon has refused, or that it cannot be reached; gives the exit code for it. `about`
@@ -36,6 +40,7 @@ struct verb_call {
 
 int run_push(verb_call& call);
 int run_status(verb_call& call);
+int run_top(verb_call& call);
 int run_output(verb_call& call);
 int run_follow(verb_call& call);
 int run_wait(verb_call& call);

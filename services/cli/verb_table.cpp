@@ -43,6 +43,8 @@ constexpr flag_row push_rows[] = {
     {"max-attempts", "", "N", "1 to 1000"},
     {"backoff", "", "KIND", "constant, linear or exponential"},
     {"backoff-s", "", "DURATION", "the first pause between attempts"},
+    {"backoff-max-s", "", "DURATION", "the longest pause between attempts"},
+    {"jitter", "", "FRACTION", "the part of the pause left to chance, 0 to 1"},
     {"retry-on", "", "CODES", "the exit codes after which another attempt is made: 75,111"},
     {"delivery", "", "KIND", "at-least-once or at-most-once"},
     {"distinct-key", "", "KEY", "what makes it the same as another task"},
@@ -71,6 +73,10 @@ constexpr flag_row status_rows[] = {
      "(100)"},
     {"watch", "", "", "show it again and again until Ctrl-C"},
     {"interval", "", "DURATION", "with --watch, the pause in between; 1s by default"},
+};
+
+constexpr flag_row top_rows[] = {
+    {"interval", "", "DURATION", "the pause between two looks; 1s by default, 200ms at least"},
 };
 
 constexpr flag_row output_rows[] = {
@@ -142,6 +148,17 @@ constexpr std::string_view status_text =
     "what runs and what is next. Without a terminal the same in plain words.\n\n"
     "With ids, these tasks in detail.";
 
+constexpr std::string_view top_text =
+    "Three panes below each other: channels, the tasks of the one that is selected (or of all), and what the "
+    "selected task prints, while it prints it. Tab goes from pane to pane, the arrows or j and k move, ? "
+    "lists all keys. p pauses and resumes a channel, + and - change its workers; c cancels a task, K sends "
+    "it a signal, r runs it again, and each of these asks first; w says why it does not run.\n\n"
+    "It takes a terminal of at least 61 by 16, and where there is none, or TERM is dumb, it ends with 2; "
+    "status --watch does without. A daemon that goes away is waited for. q ends it with 0, Ctrl-C with 130, "
+    "another signal n with 128+n; the terminal is put back each time.\n\n"
+    "Where channels are so many that an answer takes long it looks at them less often, every 10 s at the "
+    "least.";
+
 constexpr std::string_view follow_text =
     "Shows what tasks print, from the beginning, until they end. With several ids each line says whose it "
     "is. Further "
@@ -181,6 +198,8 @@ std::vector<verb_row> make_verbs() {
        0, 0, true, true, false, completion::nothing, run_push});
   add({"status", "[flags] [ID…]", "what waits and runs, channel by channel", status_text, rows(status_rows),
        0, any_number, false, true, false, completion::any_tasks, run_status});
+  add({"top", "[flags]", "channels, tasks and output live on the full screen", top_text, rows(top_rows), 0, 0,
+       false, true, false, completion::nothing, run_top});
   add({"output", "[flags] ID…", "what tasks have printed",
        "Prints what is there, for several tasks one after the other, and leaves. Of very long output the "
        "middle is left "

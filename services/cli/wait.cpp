@@ -44,12 +44,11 @@ bool look(verb_call& call, outage& absence, awaited& one, bool tell) {
 
 } // namespace
 
-int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids,
-                   std::optional<std::chrono::milliseconds> timeout, bool tell) {
+int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids, const wait_way& way) {
   using steady = std::chrono::steady_clock;
   note_interrupts();
   const auto began = steady::now();
-  outage absence(call.terminal);
+  outage absence(call.terminal, way.was_there);
   look_pause pause;
   std::vector<awaited> tasks;
   for (const auto& id : ids)
@@ -59,7 +58,7 @@ int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids,
   };
   for (;;) {
     for (auto& one : tasks)
-      if (!one.is_over && !is_interrupted() && !look(call, absence, one, tell))
+      if (!one.is_over && !is_interrupted() && !look(call, absence, one, way.tells))
         break;
     if (unended() == 0)
       break;
@@ -68,7 +67,7 @@ int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids,
                              std::to_string(tasks.size()) + " tasks go on");
       return exit_interrupted;
     }
-    if (timeout && steady::now() - began >= *timeout) {
+    if (way.timeout && steady::now() - began >= *way.timeout) {
       call.terminal.complain(std::to_string(unended()) + " of " + std::to_string(tasks.size()) +
                              " tasks have not ended in time, and go on");
       return exit_timed_out;
@@ -81,14 +80,15 @@ int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids,
 }
 
 int run_wait(verb_call& call) {
-  std::optional<std::chrono::milliseconds> timeout;
+  wait_way way;
+  way.tells = true;
   if (call.given.has("timeout")) {
     const auto given_ms = parse_duration_ms(call.given.text("timeout"));
     if (!given_ms)
       return call.misuse("--timeout: " + given_ms.failure().message);
-    timeout = std::chrono::milliseconds(*given_ms);
+    way.timeout = std::chrono::milliseconds(*given_ms);
   }
-  return wait_for_tasks(call, call.given.words, timeout, true);
+  return wait_for_tasks(call, call.given.words, way);
 }
 
 } // namespace task_runner::cli

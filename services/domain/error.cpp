@@ -26,12 +26,16 @@ constexpr std::array table{
         "The header Allow says which methods there are."},
     row{error_code::conflict, "conflict", 409, "In conflict with what is there",
         "The message says with what: something of this name is there, or is in another state than the "
-        "request "
-        "needs."},
+        "request needs."},
+    row{error_code::in_progress, "in_progress", 409, "The same request is being carried out",
+        "Another request with this Idempotency-Key has no answer yet. Send it again in a second, with the "
+        "same key: you get that answer."},
     row{error_code::too_large, "too_large", 413, "Over a limit of size",
         "The message says which limit, and what to do with larger things."},
     row{error_code::out_of_range, "out_of_range", 422, "A number is out of its range",
         "The message says which range."},
+    row{error_code::key_reused, "key_reused", 422, "The Idempotency-Key belongs to another request",
+        "A key is good for one request: the same method, path and body. Give a new request a new key."},
     row{error_code::queue_full, "queue_full", 429, "The queue is full",
         "Try again when some tasks have run; tasks-max is the limit."},
     row{error_code::internal, "internal", 500, "A failure of the daemon itself",
@@ -42,8 +46,7 @@ constexpr std::array table{
         "Try again in a second or two; nothing was done."},
     row{error_code::unavailable, "unavailable", 503, "Something the daemon needs cannot be used now",
         "The message says what: the store, the launcher, a channel that is starting again. What was asked "
-        "for "
-        "may have happened all the same: look before it is sent again, or give it an id."},
+        "for may have happened all the same: look before it is sent again, or give it an id."},
     row{error_code::timeout, "timeout", 504, "No answer in time",
         "What was asked for may still happen: look before it is sent again, or give it an id."},
 };

@@ -22,10 +22,14 @@ enum class error_code : uint8_t {
   method_not_allowed,
   /// The thing exists already, or someone else holds it. HTTP 409.
   conflict,
+  /// A request with the same Idempotency-Key is being carried out. HTTP 409.
+  in_progress,
   /// Over a size limit. HTTP 413.
   too_large,
   /// A number outside its documented range. HTTP 422.
   out_of_range,
+  /// The Idempotency-Key belongs to another request. HTTP 422.
+  key_reused,
   /// A queue is at its limit. HTTP 429.
   queue_full,
   /// An internal failure that is not the caller's fault. HTTP 500.

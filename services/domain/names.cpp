@@ -2,6 +2,7 @@
 #include "services/domain/names.hpp"
 
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <random>
 
@@ -123,6 +124,19 @@ std::string make_uuid() {
   const uint64_t high = (random() & ~0xf000ULL) | 0x4000;
   const uint64_t low = (random() & variant_mask) | variant_bits;
   return format_uuid(high, low);
+}
+
+std::string make_sibling_id(const std::string& id, uint32_t number) {
+  constexpr size_t digits = 8; // the last 32 bits are random ones
+  uint32_t tail = 0;
+  if (id.size() < digits)
+    return id;
+  std::from_chars(id.data() + id.size() - digits, id.data() + id.size(), tail, 16);
+  tail += number;
+  std::string sibling = id;
+  for (size_t i = 0; i < digits; ++i)
+    sibling[sibling.size() - 1 - i] = "0123456789abcdef"[tail >> (4 * i) & 0xf];
+  return sibling;
 }
 
 } // namespace task_runner

@@ -35,6 +35,10 @@ result<void> check_text(std::string_view what, std::string_view text);
 /// Thread-safe; ids made by one thread within one millisecond still ascend.
 std::string make_task_id(wall_time_ms now_ms);
 
+/// The id of another task that belongs to the same request as the one with this id, which make_task_id() has
+/// made: the same for the same number, `id` itself for 0.
+std::string make_sibling_id(const std::string& id, uint32_t number);
+
 /// A fresh random UUID (version 4). Thread-safe.
 std::string make_uuid();
 

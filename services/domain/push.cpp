@@ -73,4 +73,10 @@ result<void> check_push(const push_item& item) {
   return {};
 }
 
+void identify(push_item& item, const push_identity& as, uint32_t position) {
+  if (item.id.empty())
+    item.id = make_sibling_id(as.task_id, position);
+  item.origin = push_origin{as.batch, position};
+}
+
 } // namespace task_runner

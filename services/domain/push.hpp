@@ -2,6 +2,7 @@
 // The same value comes from HTTP, Redis and every later source, so that one check covers them all.
 #pragma once
 
+#include "services/domain/push_identity.hpp"
 #include "services/domain/result.hpp"
 #include "services/domain/task.hpp"
 
@@ -21,6 +22,15 @@ struct push_origin {
   /// Place in the batch, from 0.
   uint32_t position = 0;
 };
+
+/// From this number on the batches are requests that may be repeated: a mark says that the push became a
+/// task, where a source's says that the message was decided, whatever came of it.
+constexpr uint64_t request_batches_begin = uint64_t{3} << 61;
+
+/// Whether the push came with a request that may be repeated.
+constexpr bool is_of_request(const push_origin& origin) noexcept {
+  return origin.batch >= request_batches_begin;
+}
 
 /// A task definition as a source submits it.
 struct push_item {
@@ -49,7 +59,8 @@ struct push_reply {
   bool accepted = false;
   /// Set when the push was refused.
   std::optional<error> failure;
-  /// The state in which an accepted task was committed: pending, delayed or running.
+  /// The state in which an accepted task was committed: pending, delayed or running. Not set where that
+  /// happened when the same request came before.
   std::optional<task_state> state = std::nullopt;
   /// With `failure`: it is this channel alone that takes nothing now; pushes to others may be accepted.
   bool channel_only = false;
@@ -61,5 +72,9 @@ using push_completion = std::function<void(std::vector<push_reply>)>;
 /// Checks one item against the rules that hold for every source: a name or command, valid text, lengths, a
 /// valid id and channel name, a delay of 0 to ten years, options within their ranges.
 result<void> check_push(const push_item& item);
+
+/// Makes the item the push at this place of a request that may be repeated: its task has the same id each
+/// time, unless the item names one.
+void identify(push_item& item, const push_identity& as, uint32_t position);
 
 } // namespace task_runner

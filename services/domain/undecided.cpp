@@ -17,8 +17,10 @@ bool is_undecided(error_code code) noexcept {
   case error_code::not_found:
   case error_code::method_not_allowed:
   case error_code::conflict:
+  case error_code::in_progress:
   case error_code::too_large:
   case error_code::out_of_range:
+  case error_code::key_reused:
   case error_code::internal:
     break;
   }

@@ -96,9 +96,6 @@ public:
   /// Nothing more is written; what is written is still sent.
   void end_stream();
 
-  /// Whether write_stream() has anybody to write to.
-  bool is_streaming() const;
-
   /// Bytes of the stream for which the kernel has had no room yet.
   size_t unsent_of_stream() const;
 

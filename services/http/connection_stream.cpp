@@ -60,11 +60,6 @@ void http_connection::end_stream() {
     finish_answer();
 }
 
-bool http_connection::is_streaming() const {
-  std::lock_guard<std::mutex> guard(mutex_);
-  return !gone_ && phase_ == phase::streaming && !stream_->ending;
-}
-
 size_t http_connection::unsent_of_stream() const {
   std::lock_guard<std::mutex> guard(mutex_);
   return !gone_ && phase_ == phase::streaming ? rest_.size() - rest_at_ : 0;
@@ -80,6 +75,9 @@ bool http_connection::take_stream_place() {
 
 bool http_connection::append_stream(std::string_view bytes) {
   const bool waits = !rest_.empty();
+  const bool was_unwatched = deadline_ms() == never;
+  // A client that has taken everything is given the whole time for what comes now.
+  const bool begins_watch = was_unwatched || (!waits && confirmed_of_stream() == stream_->written);
   stream_->written += bytes.size();
   if (!waits && !bytes.empty()) {
     const ssize_t sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -97,13 +95,12 @@ bool http_connection::append_stream(std::string_view bytes) {
   rest_.erase(0, rest_at_);
   rest_at_ = 0;
   rest_ += bytes;
-  const bool unwatched = deadline_ms() == never;
-  if (unwatched) {
+  if (begins_watch) {
     stream_->confirmed = confirmed_of_stream();
     enter(phase::streaming, monotonic_now_ms() + rules_->stream_stall_ms);
   }
   // It is the mailbox through which the worker learns that room is wanted, or that there is a deadline.
-  if (unwatched || (!waits && !rest_.empty()))
+  if (was_unwatched || (!waits && !rest_.empty()))
     post();
   return true;
 }

@@ -2,6 +2,8 @@
 // Plain values and look-ups only; the answer goes through http_responder.
 #pragma once
 
+#include "services/domain/push_identity.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +40,8 @@ struct http_request {
   std::string body;
   /// Where the client is: "127.0.0.1:50412", "[::1]:50412".
   std::string peer_address;
+  /// What identifies the pushes of a request that may be repeated; given by the API, not by the client.
+  std::optional<push_identity> identity;
 
   /// The first header of that name; the name is compared without regard to case.
   std::optional<std::string_view> header(std::string_view name) const;
@@ -47,9 +51,9 @@ struct http_request {
   std::optional<std::string_view> query(std::string_view name) const;
   /// All query parameters of that name, in order.
   std::vector<std::string_view> query_all(std::string_view name) const;
-  /// Whether the Accept header names `media_type` itself (such as "text/html"). A mere `*/*`, as curl sends
-  /// it, does not count: whoever wants that type says so.
-  bool accepts(std::string_view media_type) const;
+  /// Whether the Accept headers name `media_type` itself (such as "text/html"), and give it no less weight
+  /// than `other`. A mere `*/*`, as curl sends it, does not count: whoever wants that type says so.
+  bool prefers(std::string_view media_type, std::string_view other) const;
 };
 
 /// Whether the value of an Accept header names `media_type` itself; parameters such as `q` do not count.

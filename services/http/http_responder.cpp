@@ -17,6 +17,11 @@ public:
       : connection_(std::move(connection))
       , number_(number)
       , form_(form) {}
+  exchange(const exchange& original, answer_listener listener)
+      : connection_(original.connection_)
+      , number_(original.number_)
+      , form_(original.form_)
+      , listener_(std::move(listener)) {}
   exchange(const exchange&) = delete;
   exchange& operator=(const exchange&) = delete;
 
@@ -26,18 +31,28 @@ public:
     const error why{error_code::internal,
                     "the request was given up without an answer; the daemon's log may say why"};
     const auto told = make_failure(form_, describe_failure(why));
-    if (answer({told.status, told.content_type, told.body, {}}))
+    if (answer({told.status, told.content_type, told.body, {}}, http_status(why.code)))
       log_event(log_level::warning, "HTTP request given up without an answer");
   }
 
-  bool answer(const http_answer& what) {
+  bool answer(const http_answer& what, int meant_status) {
     if (answered_.exchange(true, std::memory_order_acq_rel))
       return false;
-    return connection_->answer(number_, what);
+    if (!listener_)
+      return connection_->answer(number_, what);
+    listener_({what.status, meant_status, std::string(what.content_type), std::string(what.body),
+               what.extra_headers, what.hold});
+    return true;
   }
 
   std::optional<http_stream> stream(std::string_view content_type,
                                     const std::vector<http_header>& extra_headers, stream_listener listener) {
+    if (listener_) {
+      const error why{error_code::internal, "defect: this request cannot be answered with a stream"};
+      const auto told = make_failure(form_, describe_failure(why));
+      answer({told.status, told.content_type, told.body, {}}, http_status(why.code));
+      return std::nullopt;
+    }
     if (answered_.exchange(true, std::memory_order_acq_rel))
       return std::nullopt;
     switch (connection_->begin_stream(number_, content_type, extra_headers, std::move(listener))) {
@@ -63,6 +78,7 @@ private:
   const std::shared_ptr<http_connection> connection_;
   const uint64_t number_;
   const failure_form form_;
+  const answer_listener listener_;
   std::atomic<bool> answered_{false};
 };
 
@@ -70,9 +86,22 @@ http_responder::http_responder(std::shared_ptr<http_connection> connection, uint
                                failure_form form)
     : exchange_(std::make_shared<exchange>(std::move(connection), request_number, form)) {}
 
+http_responder http_responder::relayed_to(answer_listener listener) const {
+  http_responder relay;
+  if (exchange_ != nullptr)
+    relay.exchange_ = std::make_shared<exchange>(*exchange_, std::move(listener));
+  return relay;
+}
+
+bool http_responder::send(const held_answer& answer) const {
+  return exchange_ != nullptr && exchange_->answer({answer.status, answer.content_type, answer.body,
+                                                    answer.extra_headers, answer.hold},
+                                                   answer.meant_status);
+}
+
 bool http_responder::send(int status, std::string_view content_type, std::string_view body,
                           const std::vector<http_header>& extra_headers) const {
-  return exchange_ != nullptr && exchange_->answer({status, content_type, body, extra_headers});
+  return exchange_ != nullptr && exchange_->answer({status, content_type, body, extra_headers}, status);
 }
 
 bool http_responder::send_envelope(int status_code, std::string_view message, std::string_view data_json,
@@ -82,7 +111,8 @@ bool http_responder::send_envelope(int status_code, std::string_view message, st
   return exchange_ != nullptr &&
          exchange_->answer({status_code, envelope_content_type,
                             make_envelope(status_code, message, data_json, members_json), extra_headers,
-                            std::move(hold)});
+                            std::move(hold)},
+                           status_code);
 }
 
 bool http_responder::fail(const error& failure, std::vector<http_header> extra_headers) const {
@@ -97,7 +127,7 @@ bool http_responder::fail(const failed_request& failed, std::string_view members
   // The head adds it by the HTTP status, which may be 200.
   if (told.status != failed.status && (failed.status == 429 || failed.status == 503))
     extra_headers.push_back({"Retry-After", std::to_string(retry_after_s)});
-  return exchange_->answer({told.status, told.content_type, told.body, extra_headers});
+  return exchange_->answer({told.status, told.content_type, told.body, extra_headers}, failed.status);
 }
 
 std::optional<http_stream> http_responder::stream(std::string_view content_type,

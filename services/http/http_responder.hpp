@@ -8,6 +8,7 @@
 #include "services/http/http_stream.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,20 @@ namespace task_runner {
 
 class http_connection;
 
+/// An answer that somebody else is to send.
+struct held_answer {
+  /// As the client sees it, and as it is meant: they differ where failures come with 200.
+  int status = 200;
+  int meant_status = 200;
+  std::string content_type;
+  std::string body;
+  std::vector<http_header> extra_headers;
+  std::shared_ptr<void> hold;
+};
+
+/// Hears of an answer, once, on whatever thread gives it. Must not block.
+using answer_listener = std::function<void(held_answer)>;
+
 /// A handle that can be copied and moved; all copies answer the same request. Thread-safe, never blocks, and
 /// safe to keep after the client has left or the server has stopped. Only the first answer counts.
 class http_responder {
@@ -26,6 +41,13 @@ public:
   http_responder() = default;
   /// `form`: how this request is told of failures.
   http_responder(std::shared_ptr<http_connection> connection, uint64_t request_number, failure_form form);
+
+  /// A responder for the same request whose answer goes to `listener` and not to the client; streams are
+  /// refused with 500. Where everybody lets go of it unanswered the listener hears of a 500.
+  http_responder relayed_to(answer_listener listener) const;
+
+  /// Sends what a listener has heard.
+  bool send(const held_answer& answer) const;
 
   /// Sends an answer as it is. `status` is 200 to 599; `content_type` may be empty when `body` is.
   /// Content-Length, Date, Connection and, with 429 and 503, Retry-After are added; extra headers with line

@@ -33,13 +33,4 @@ size_t http_stream::unsent() const {
   return stream_ == nullptr ? 0 : stream_->connection().unsent_of_stream();
 }
 
-void http_stream::close() const {
-  if (stream_ != nullptr)
-    stream_->connection().end_stream();
-}
-
-bool http_stream::is_open() const {
-  return stream_ != nullptr && stream_->connection().is_streaming();
-}
-
 } // namespace task_runner

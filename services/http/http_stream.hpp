@@ -38,11 +38,6 @@ public:
   /// Bytes that wait for room.
   size_t unsent() const;
 
-  /// Ends it when what has been written is sent.
-  void close() const;
-
-  bool is_open() const;
-
 private:
   class owned_stream;
   std::shared_ptr<owned_stream> stream_;

@@ -24,6 +24,8 @@ void duration_histogram::add(int64_t duration_ms) noexcept {
                                               static_cast<double>(counted_ms) / 1000.0);
   buckets_[static_cast<size_t>(bucket - duration_bounds_s.begin())].fetch_add(1, relaxed);
   sum_ms_.fetch_add(static_cast<uint64_t>(counted_ms), relaxed);
+  if (fine_ != nullptr)
+    fine_->add(counted_ms);
 }
 
 duration_histogram::snapshot duration_histogram::take() const noexcept {
@@ -63,6 +65,21 @@ std::optional<attempt_end> find_attempt_end(const outcome& how) noexcept {
   return std::nullopt;
 }
 
+void channel_tally::add(const channel_tally& other) noexcept {
+  pushed += other.pushed;
+  duplicates += other.duplicates;
+  finished += other.finished;
+  dead += other.dead;
+  cancelled += other.cancelled;
+  expired += other.expired;
+  retried += other.retried;
+  repairs += other.repairs;
+  for (size_t i = 0; i < attempt_ends_count; ++i)
+    attempts_ended[i] += other.attempts_ended[i];
+  wait.add(other.wait);
+  run.add(other.run);
+}
+
 void channel_metrics::set(const channel_counts& now) noexcept {
   pending_.store(now.pending, relaxed);
   held_.store(now.held, relaxed);
@@ -83,25 +100,59 @@ channel_counts channel_metrics::counts() const noexcept {
   return now;
 }
 
+channel_tally channel_metrics::tally() const noexcept {
+  channel_tally counted;
+  counted.pushed = pushed;
+  counted.duplicates = duplicates;
+  counted.finished = finished;
+  counted.dead = dead;
+  counted.cancelled = cancelled;
+  counted.expired = expired;
+  counted.retried = retried;
+  counted.repairs = repairs;
+  for (size_t i = 0; i < attempt_ends_count; ++i)
+    counted.attempts_ended[i] = attempts_ended[i];
+  counted.wait = wait.take();
+  counted.run = run.take();
+  return counted;
+}
+
 std::shared_ptr<channel_metrics> channel_metrics_registry::of(const std::string& channel) {
   const std::lock_guard lock(mutex_);
   const auto found = std::find_if(channels_.begin(), channels_.end(),
                                   [&](const auto& one) { return one->channel() == channel; });
   if (found != channels_.end())
     return *found;
-  return channels_.emplace_back(std::make_shared<channel_metrics>(channel));
+  const bool has_lines = with_lines_ < metrics_channels_max;
+  with_lines_ += has_lines ? 1 : 0;
+  return channels_.emplace_back(std::make_shared<channel_metrics>(channel, spreads_, has_lines));
 }
 
 void channel_metrics_registry::remove(const std::string& channel) {
   const std::lock_guard lock(mutex_);
-  channels_.erase(std::remove_if(channels_.begin(), channels_.end(),
-                                 [&](const auto& one) { return one->channel() == channel; }),
-                  channels_.end());
+  const auto found = std::find_if(channels_.begin(), channels_.end(),
+                                  [&](const auto& one) { return one->channel() == channel; });
+  if (found == channels_.end())
+    return;
+  // Lines of its own end with it; a sum must not fall.
+  if ((*found)->has_lines()) {
+    --with_lines_;
+  } else {
+    if (!gone_)
+      gone_.emplace();
+    gone_->add((*found)->tally());
+  }
+  channels_.erase(found);
 }
 
 std::vector<std::shared_ptr<const channel_metrics>> channel_metrics_registry::list() const {
   const std::lock_guard lock(mutex_);
   return {channels_.begin(), channels_.end()};
+}
+
+channel_overview channel_metrics_registry::overview() const {
+  const std::lock_guard lock(mutex_);
+  return {{channels_.begin(), channels_.end()}, gone_};
 }
 
 } // namespace task_runner

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <mutex>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -65,7 +66,18 @@ struct log_state {
   std::shared_ptr<reopenable_file_sink> file;
   log_format format = log_format::text;
   bool colour = false;
+  /// Lines go to systemd's journal, which has the time of each and asks for its priority in front.
+  bool journal = false;
 };
+
+/// Whether stderr is the stream that systemd has connected to its journal: JOURNAL_STREAM names its device
+/// and inode (systemd.exec(5)), so that a variable that was inherited past a redirection means nothing.
+bool is_journal_stream() {
+  const char* given = std::getenv("JOURNAL_STREAM");
+  struct stat there {};
+  return given != nullptr && ::fstat(STDERR_FILENO, &there) == 0 &&
+         std::to_string(there.st_dev) + ":" + std::to_string(there.st_ino) == given;
+}
 
 std::shared_ptr<spdlog::logger> make_logger(spdlog::sink_ptr sink) {
   auto logger = std::make_shared<spdlog::logger>("task-runner", std::move(sink));
@@ -79,11 +91,13 @@ std::mutex state_mutex;
 
 log_state& state() {
   static log_state instance{make_logger(std::make_shared<spdlog::sinks::stderr_sink_mt>()), nullptr,
-                            log_format::text, false};
+                            log_format::text, false, false};
   return instance;
 }
 
 constexpr std::string_view names[] = {"debug", "info", "warning", "error", "off"};
+/// By sd-daemon(3): debug, informational, warning, error.
+constexpr std::string_view journal_priorities[] = {"<7>", "<6>", "<4>", "<3>", ""};
 constexpr std::string_view colours[] = {"\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", ""};
 
 /// Appends `text` as the inside of a JSON string; bytes that are not UTF-8 become U+FFFD, so that a line is
@@ -126,8 +140,10 @@ std::string render(const log_state& current, log_level level, std::string_view w
   const auto now = format_time(system_now_ms());
   const auto index = static_cast<size_t>(level);
   std::string line;
+  if (current.journal)
+    line = journal_priorities[index];
   if (current.format == log_format::json) {
-    line = "{\"time\":\"" + now + "\",\"level\":\"" + std::string(names[index]) + "\",\"message\":\"";
+    line += "{\"time\":\"" + now + "\",\"level\":\"" + std::string(names[index]) + "\",\"message\":\"";
     append_json(line, what);
     line += '"';
     for (const auto& field : fields) {
@@ -145,14 +161,16 @@ std::string render(const log_state& current, log_level level, std::string_view w
     line += '}';
     return line;
   }
-  line = now;
-  line += ' ';
-  if (current.colour)
-    line += colours[index];
-  line += names[index];
-  if (current.colour)
-    line += "\x1b[0m";
-  line += ' ';
+  if (!current.journal) {
+    line = now;
+    line += ' ';
+    if (current.colour)
+      line += colours[index];
+    line += names[index];
+    if (current.colour)
+      line += "\x1b[0m";
+    line += ' ';
+  }
   line += what;
   for (const auto& field : fields) {
     line += ' ';
@@ -173,6 +191,7 @@ result<void> configure_log(const log_options& options) {
       next.logger = make_logger(std::make_shared<spdlog::sinks::stderr_sink_mt>());
       next.colour = options.colour && options.format == log_format::text && isatty(STDERR_FILENO) == 1 &&
                     std::getenv("NO_COLOR") == nullptr;
+      next.journal = is_journal_stream();
     } else {
       next.file = std::make_shared<reopenable_file_sink>(options.file);
       next.logger = make_logger(next.file);

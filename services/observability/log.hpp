@@ -52,8 +52,9 @@ struct log_field {
   bool plain = false;
 };
 
-/// Configures the process-wide log. Until then events go to stderr as text at level info.
-/// `invalid_argument` when the file cannot be opened.
+/// Configures the process-wide log. Until then events go to stderr as text at level info. Where stderr leads
+/// to systemd's journal each line begins with its priority (sd-daemon(3)), and text has neither time nor
+/// level of its own. `invalid_argument` when the file cannot be opened.
 result<void> configure_log(const log_options& options);
 
 /// Re-opens the log file under its name, for rotation; nothing to do on stderr. Thread-safe.

@@ -13,8 +13,9 @@ class push_sink {
 public:
   virtual ~push_sink() = default;
 
-  /// Submits a batch. `done` is called exactly once, from any thread, when each item is durably accepted,
-  /// found to be a duplicate, or refused; a reply with failure `unavailable`, `overloaded`, `draining`,
+  /// Submits a batch. `done` is called exactly once, when each item is durably accepted, found to be a
+  /// duplicate, or refused; from any thread, also from the caller's own before this returns: no lock that
+  /// `done` takes may be held meanwhile. A reply with failure `unavailable`, `overloaded`, `draining`,
   /// `timeout` or `queue_full` means: not decided, submit it again later.
   virtual void push(std::vector<push_item> items, push_completion done) = 0;
 };

@@ -189,12 +189,50 @@ struct remove_channel {
   std::string name;
 };
 
+/// Most records of requests that may be repeated that a store keeps, and most bytes of their answers
+/// together; beyond either the oldest go.
+constexpr uint64_t request_records_max = 1'000'000;
+constexpr uint64_t request_answers_bytes_max = uint64_t{256} * 1'048'576;
+
+/// Finds or makes the record of a request that may be repeated, under the key that its client gave it.
+/// Answered by request_answer.
+struct begin_request {
+  std::string key;
+  /// Tells the request from others with the same key.
+  std::string fingerprint;
+  /// The id of its task, for a new record.
+  std::string task_id;
+  wall_time_ms now_ms = 0;
+  /// Records that began before this moment count as gone, and some of them go.
+  wall_time_ms forget_before_ms = 0;
+  /// What is kept at most, see above.
+  uint64_t records_max = request_records_max;
+  uint64_t bytes_max = request_answers_bytes_max;
+};
+
+/// The answer to a request, as it was given.
+struct given_answer {
+  /// HTTP status.
+  int status = 0;
+  std::string content_type;
+  std::string body;
+};
+
+/// Keeps the answer to a request that has been carried out, in its record, and forgets the marks of its
+/// pushes. Answered by change_answer; not applied when there is no such record any more.
+struct finish_request {
+  /// From request_answer.
+  uint64_t batch = 0;
+  given_answer answer;
+};
+
 using store_operation =
     std::variant<insert_task, lease_task, settle_task, promote_due, mark_origin, forget_batch, save_channel,
                  expire_due, cancel_task, cancel_channel_tasks, retry_task, delete_task, release_distinct,
-                 release_held, purge_ended, adjust_clock, remove_channel, return_lease>;
+                 release_held, purge_ended, adjust_clock, remove_channel, return_lease, begin_request,
+                 finish_request>;
 
-/// What became of an insert_task.
+/// What became of an insert_task. An origin of a request is marked only when the task was inserted.
 struct insert_answer {
   enum class kind : uint8_t {
     inserted,
@@ -205,6 +243,8 @@ struct insert_answer {
     duplicate_key,
     /// The origin is marked already: this very message was decided before a crash. Nothing was written.
     duplicate_origin,
+    /// The same for an origin of a request: its task was inserted then. Nothing was written.
+    inserted_before,
   };
   kind what = kind::inserted;
   /// The task's place in the order of acceptance, when inserted.
@@ -254,7 +294,26 @@ struct purge_answer {
   bool more = false;
 };
 
-using store_answer = std::variant<insert_answer, change_answer, promote_answer, sweep_answer, purge_answer>;
+/// What is known of a request that may be repeated.
+struct request_answer {
+  enum class kind : uint8_t {
+    /// It is new.
+    begun,
+    /// It began before and has no answer: it may have been carried out, in part or not at all.
+    unanswered,
+    answered,
+    /// The key is another request's.
+    another,
+  };
+  kind what = kind::begun;
+  /// For begun and unanswered: what its pushes are to be identified by.
+  push_identity identity;
+  /// For answered.
+  given_answer answer;
+};
+
+using store_answer =
+    std::variant<insert_answer, change_answer, promote_answer, sweep_answer, purge_answer, request_answer>;
 
 /// Place in a channel's order of execution: higher priority first, then first in, first out.
 struct order_key {
@@ -322,12 +381,42 @@ struct task_filter {
   wall_time_ms ended_until_ms = 0;
 };
 
+/// The order of a listing.
+enum class task_order : uint8_t {
+  /// By acceptance, from the highest sequence on.
+  newest_first,
+  oldest_first,
+  /// By the end, then by sequence: only tasks that have ended for good are listed.
+  last_ended_first,
+  first_ended_first,
+};
+
+/// Whether only tasks that have ended for good are listed.
+constexpr bool is_by_end(task_order order) noexcept {
+  return order == task_order::last_ended_first || order == task_order::first_ended_first;
+}
+
+/// A place in a listing: behind the task with this sequence, and this end where the order is by the end.
+struct listing_place {
+  task_order order = task_order::newest_first;
+  /// 0: the beginning of the listing.
+  uint64_t sequence = 0;
+  wall_time_ms ended_at_ms = 0;
+
+  bool is_beginning() const noexcept { return sequence == 0; }
+};
+
+/// The place behind this task.
+inline listing_place place_behind(const task& value, task_order order) noexcept {
+  return {order, value.sequence, is_by_end(order) ? value.ended_at_ms : 0};
+}
+
 /// A stretch of a listing.
 struct task_page {
   std::vector<task> tasks;
-  /// The sequence to go on after; 0: the listing has ended. A page may hold fewer tasks than its limit, even
+  /// Where to go on; the beginning: the listing has ended. A page may hold fewer tasks than its limit, even
   /// none, and yet not be the last: a bounded number of rows is looked at for each.
-  uint64_t next = 0;
+  listing_place next;
 };
 
 /// Where queues durably live. NOT thread-safe: one owner calls it (see services/store/group_commit.hpp).
@@ -368,9 +457,8 @@ public:
   /// tell of.
   virtual result<std::vector<attempt_record>> load_attempts(const std::string& id) = 0;
 
-  /// Tasks by filter, newest first (highest sequence), those before `before` (0: from the newest), at most
-  /// `limit`.
-  virtual result<task_page> list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) = 0;
+  /// Tasks by filter, in the order of `after`, those that come after it, at most `limit`.
+  virtual result<task_page> list_tasks(const task_filter& filter, listing_place after, uint32_t limit) = 0;
 
   /// The clock as last remembered; nothing before the first adjust_clock.
   virtual result<std::optional<clock_mark>> load_clock() = 0;
@@ -378,7 +466,7 @@ public:
   /// The positions of a batch that are marked, ascending.
   virtual result<std::vector<uint32_t>> load_marks(uint64_t batch) = 0;
 
-  /// The numbers of all batches with marks, ascending.
+  /// The numbers of all batches of sources with marks, ascending.
   virtual result<std::vector<uint64_t>> load_marked_batches() = 0;
 
   virtual result<store_totals> totals() = 0;

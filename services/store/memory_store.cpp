@@ -171,7 +171,8 @@ store_answer memory_store::apply_one(const insert_task& operation) {
   if (operation.origin) {
     const auto batch = marks_.find(operation.origin->batch);
     if (batch != marks_.end() && batch->second.count(operation.origin->position) > 0) {
-      answer.what = insert_answer::kind::duplicate_origin;
+      answer.what = is_of_request(*operation.origin) ? insert_answer::kind::inserted_before
+                                                     : insert_answer::kind::duplicate_origin;
       return answer;
     }
   }
@@ -189,6 +190,8 @@ store_answer memory_store::apply_one(const insert_task& operation) {
   if (!operation.value.distinct_key.empty()) {
     const auto& holders = index_[operation.value.channel].holders;
     if (const auto holder = holders.find(operation.value.distinct_key); holder != holders.end()) {
+      if (operation.origin && is_of_request(*operation.origin))
+        unmark(*operation.origin);
       answer.what = insert_answer::kind::duplicate_key;
       answer.holder_id = tasks_.at(holder->second).value.id;
       return answer;

@@ -29,7 +29,7 @@ public:
   result<std::optional<task>> find_task(const std::string& id) override;
   result<std::vector<task>> find_tasks(const std::vector<std::string>& ids) override;
   result<std::vector<attempt_record>> load_attempts(const std::string& id) override;
-  result<task_page> list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) override;
+  result<task_page> list_tasks(const task_filter& filter, listing_place after, uint32_t limit) override;
   result<std::optional<clock_mark>> load_clock() override;
   result<std::vector<uint32_t>> load_marks(uint64_t batch) override;
   result<std::vector<uint64_t>> load_marked_batches() override;
@@ -43,6 +43,15 @@ private:
   };
   /// A moment, and the sequence of the task that it is about.
   using moment_key = std::pair<wall_time_ms, uint64_t>;
+
+  /// A request that may be repeated.
+  struct request_record {
+    std::string key;
+    std::string fingerprint;
+    std::string task_id;
+    wall_time_ms began_at_ms = 0;
+    std::optional<given_answer> answer;
+  };
 
   /// Which tasks of one channel stand where, by sequence.
   struct channel_index {
@@ -79,6 +88,8 @@ private:
   store_answer apply_one(const forget_batch& operation);
   store_answer apply_one(const save_channel& operation);
   store_answer apply_one(const remove_channel& operation);
+  store_answer apply_one(const begin_request& operation);
+  store_answer apply_one(const finish_request& operation);
 
   /// The task with this id, or nullptr.
   row* find(const std::string& id);
@@ -102,6 +113,8 @@ private:
   /// The ended task that goes next, 0 for none. `kept_bytes` is the output of all ended tasks.
   uint64_t next_to_purge(const purge_ended& rule, uint64_t kept_bytes) const;
   void erase(uint64_t sequence);
+  void unmark(const push_origin& origin);
+  void forget_request(uint64_t number);
 
   uint64_t next_sequence_ = 1;
   std::map<uint64_t, row> tasks_;
@@ -112,6 +125,9 @@ private:
   std::set<moment_key> dead_;
   std::map<std::string, channel_record> channels_;
   std::map<uint64_t, std::set<uint32_t>> marks_;
+  /// By their numbers, in the order of their coming.
+  std::map<uint64_t, request_record> requests_;
+  uint64_t request_bytes_ = 0;
   std::optional<clock_mark> clock_;
 };
 

@@ -3,12 +3,25 @@
 #include "services/store/memory_store.hpp"
 #include "services/store/store_rules.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace task_runner {
+
+namespace {
+
+/// Whether one place comes before another in their common order.
+bool is_listed_before(const listing_place& one, const listing_place& other) {
+  const auto key = [](const listing_place& place) { return std::pair(place.ended_at_ms, place.sequence); };
+  const bool ascends = one.order == task_order::oldest_first || one.order == task_order::first_ended_first;
+  return ascends ? key(one) < key(other) : key(other) < key(one);
+}
+
+} // namespace
 
 result<std::vector<channel_record>> memory_store::load_channels() {
   std::vector<channel_record> records;
@@ -87,19 +100,25 @@ result<std::vector<attempt_record>> memory_store::load_attempts(const std::strin
   return attempts;
 }
 
-result<task_page> memory_store::list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) {
+result<task_page> memory_store::list_tasks(const task_filter& filter, listing_place after, uint32_t limit) {
+  const auto order = after.order;
+  std::vector<const task*> candidates;
+  for (const auto& [sequence, kept] : tasks_)
+    if (matches(filter, kept.value) && (!is_by_end(order) || is_terminal(kept.value.state)) &&
+        (after.is_beginning() || is_listed_before(after, place_behind(kept.value, order))))
+      candidates.push_back(&kept.value);
+  std::sort(candidates.begin(), candidates.end(), [order](const task* one, const task* other) {
+    return is_listed_before(place_behind(*one, order), place_behind(*other, order));
+  });
   task_page page;
   window_meter meter({limit, page_bytes_max});
-  for (auto at = before == 0 ? tasks_.end() : tasks_.lower_bound(before); at != tasks_.begin();) {
-    const task& value = (--at)->second.value;
-    if (!matches(filter, value))
-      continue;
+  for (const task* const value : candidates) {
     // The page is full and there is more: it goes on behind what it has.
-    if (!meter.open() || !meter.admit(value)) {
-      page.next = page.tasks.back().sequence;
+    if (!meter.open() || !meter.admit(*value)) {
+      page.next = place_behind(page.tasks.back(), order);
       break;
     }
-    page.tasks.push_back(value);
+    page.tasks.push_back(*value);
   }
   return page;
 }
@@ -118,7 +137,8 @@ result<std::vector<uint32_t>> memory_store::load_marks(uint64_t batch) {
 result<std::vector<uint64_t>> memory_store::load_marked_batches() {
   std::vector<uint64_t> batches;
   for (const auto& [batch, positions] : marks_)
-    batches.push_back(batch);
+    if (batch < request_batches_begin)
+      batches.push_back(batch);
   return batches;
 }
 

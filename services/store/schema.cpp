@@ -206,6 +206,22 @@ INSERT INTO origin_marks
 DROP TABLE single_origin_marks;
 )sql";
 
+// Requests that their clients may send again, by the keys that they gave them. The oldest stand in front.
+constexpr const char* fifth_schema = R"sql(
+CREATE TABLE requests (
+  number       INTEGER PRIMARY KEY,   -- in the order of their coming; also names the marks of their pushes
+  key          TEXT NOT NULL UNIQUE,
+  fingerprint  BLOB NOT NULL,         -- tells the request from others with this key
+  task_id      TEXT NOT NULL,         -- of its first task
+  began_at_ms  INTEGER NOT NULL,
+  status       INTEGER,               -- NULL: no answer yet
+  content_type TEXT,
+  body         BLOB                   -- NULL: empty
+) STRICT;
+
+INSERT INTO store_state (name, value) VALUES ('request_bytes', 0); -- of all bodies
+)sql";
+
 } // namespace
 
 const std::vector<schema_migration>& schema_migrations() {
@@ -214,6 +230,7 @@ const std::vector<schema_migration>& schema_migrations() {
       {"options, priorities, concurrency keys, attempts and purging", second_schema},
       {"the launcher of a lease", third_schema},
       {"marks as bits", fourth_schema},
+      {"requests that may be repeated", fifth_schema},
   };
   return migrations;
 }

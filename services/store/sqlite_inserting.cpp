@@ -28,7 +28,8 @@ bool sqlite_writer::insert_row(int64_t channel_number, const task& value) {
 store_answer sqlite_writer::apply_one(const insert_task& operation) {
   if (operation.origin && !mark(*operation.origin)) {
     insert_answer answer;
-    answer.what = insert_answer::kind::duplicate_origin;
+    answer.what = is_of_request(*operation.origin) ? insert_answer::kind::inserted_before
+                                                   : insert_answer::kind::duplicate_origin;
     return answer;
   }
   return insert_marked(operation);
@@ -129,6 +130,8 @@ insert_answer sqlite_writer::explain_conflict(const insert_task& operation, int6
     answer.same_definition = same.next();
     return answer;
   }
+  if (operation.origin && is_of_request(*operation.origin))
+    unmark(*operation.origin);
   answer.what = insert_answer::kind::duplicate_key;
   answer.holder_id = find_holder(channel_number, value.distinct_key);
   if (answer.holder_id.empty())

@@ -51,6 +51,12 @@ store_answer sqlite_writer::apply_one(const mark_origin& operation) {
   return answer;
 }
 
+store_answer sqlite_writer::apply_one(const finish_request& operation) {
+  change_answer answer;
+  answer.applied = requests_.finish(operation);
+  return answer;
+}
+
 store_answer sqlite_writer::apply_one(const forget_batch& operation) {
   sqlite_statement::run(forget_batch_).number(static_cast<int64_t>(operation.batch)).finish();
   change_answer answer;

@@ -60,8 +60,9 @@ public:
       , find_task_(connection_, "SELECT " TASK_ROW_COLUMNS ", (SELECT c.name FROM channel_counts c WHERE "
                                 "c.number = channel) FROM tasks WHERE id = ?")
       , load_marks_(connection_, "SELECT block, bits FROM origin_marks WHERE batch = ? ORDER BY block")
-      , next_marked_batch_(connection_,
-                           "SELECT batch FROM origin_marks WHERE batch > ? ORDER BY batch LIMIT 1")
+      , next_marked_batch_(
+            connection_,
+            "SELECT batch FROM origin_marks WHERE batch > ?1 AND batch < ?2 ORDER BY batch LIMIT 1")
       , totals_(connection_, "SELECT coalesce(sum(pending + held), 0), coalesce(sum(delayed), 0), "
                              "coalesce(sum(running), 0), coalesce(sum(ended), 0) FROM channel_counts") {}
 
@@ -226,8 +227,8 @@ public:
     });
   }
 
-  result<task_page> list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) override {
-    return guarded([&] { return listing_.page(filter, before, limit); });
+  result<task_page> list_tasks(const task_filter& filter, listing_place after, uint32_t limit) override {
+    return guarded([&] { return listing_.page(filter, after, limit); });
   }
 
   result<std::optional<clock_mark>> load_clock() override {
@@ -257,7 +258,7 @@ public:
       std::vector<uint64_t> batches;
       for (int64_t last = -1;;) {
         sqlite_statement::run run(next_marked_batch_);
-        if (!run.number(last).next())
+        if (!run.number(last).number(static_cast<int64_t>(request_batches_begin)).next())
           return batches;
         last = run.number_at(0);
         batches.push_back(static_cast<uint64_t>(last));

@@ -43,6 +43,7 @@ void bind_settlement(sqlite_statement::run& run, const settle_task& operation) {
 
 sqlite_writer::sqlite_writer(sqlite_connection& connection)
     : connection_(connection)
+    , requests_(connection)
     , read_state_(connection, "SELECT a.value, b.value FROM store_state a, store_state b "
                               "WHERE a.name = 'next_sequence' AND b.name = 'kept_bytes_max'")
     , write_next_sequence_(connection, "UPDATE store_state SET value = ? WHERE name = 'next_sequence'")

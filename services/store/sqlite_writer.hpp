@@ -5,6 +5,7 @@
 #include "services/ports/queue_store.hpp"
 #include "services/store/place_hints.hpp"
 #include "services/store/sqlite_connection.hpp"
+#include "services/store/sqlite_requests.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -111,6 +112,8 @@ private:
   store_answer apply_one(const forget_batch& operation);
   store_answer apply_one(const save_channel& operation);
   store_answer apply_one(const remove_channel& operation);
+  store_answer apply_one(const begin_request& operation) { return requests_.begin(operation); }
+  store_answer apply_one(const finish_request& operation);
 
   /// Whether the place was not marked before; it is now.
   bool mark(const push_origin& origin);
@@ -182,6 +185,7 @@ private:
   void shrink_file();
 
   sqlite_connection& connection_;
+  sqlite_requests requests_;
   // The frame.
   sqlite_statement read_state_;
   sqlite_statement write_next_sequence_;

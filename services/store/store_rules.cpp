@@ -107,6 +107,17 @@ struct operation_fault {
   const char* operator()(const remove_channel& operation) const {
     return operation.name.empty() ? "a channel needs a name" : nullptr;
   }
+  const char* operator()(const begin_request& operation) const {
+    if (operation.key.empty() || operation.task_id.empty())
+      return "a request that may be repeated needs a key, and an id for its task";
+    return operation.records_max == 0 || operation.records_max > number_max ||
+                   operation.bytes_max > number_max
+               ? "the bounds of kept requests start at 1 and must fit 63 bits"
+               : nullptr;
+  }
+  const char* operator()(const finish_request& operation) const {
+    return operation.batch > number_max || operation.batch < request_batches_begin ? number_fault : nullptr;
+  }
 
 private:
   /// One attempt keeps less than this, so that sums over all tasks fit.
@@ -132,6 +143,12 @@ struct operation_bytes {
   uint64_t operator()(const mark_origin&) const { return fixed_bytes; }
   uint64_t operator()(const forget_batch&) const { return fixed_bytes; }
   uint64_t operator()(const purge_ended&) const { return fixed_bytes; }
+  uint64_t operator()(const begin_request& operation) const {
+    return fixed_bytes + operation.key.size() + operation.fingerprint.size();
+  }
+  uint64_t operator()(const finish_request& operation) const {
+    return fixed_bytes + operation.answer.body.size();
+  }
   uint64_t operator()(const lease_task& operation) const { return of_task(operation); }
   uint64_t operator()(const return_lease& operation) const {
     return fixed_bytes + operation.id.size() + operation.channel.size();

@@ -17,6 +17,10 @@ constexpr wall_time_ms moment_max_ms = wall_time_ms{1} << 53;
 /// Most bytes of one page of a listing; a page has at least one task nevertheless, if one matches.
 constexpr uint64_t page_bytes_max = uint64_t{16} * 1'048'576;
 
+/// Most records of requests that one begin_request takes away because they are too old or too many. More than
+/// one, so that what has piled up melts.
+constexpr uint32_t requests_forgotten_max = 8;
+
 /// Checks that every operation is one the port allows: an insert is pending, delayed (with its moment) or
 /// running (with its attempt), a settled task is finished, dead, cancelled, pending or delayed (with its
 /// moment), a concurrency key comes with its maximum, ids and channel names are not empty, moments are not

@@ -2,19 +2,17 @@
 #include "services/streaming/event_hub.hpp"
 
 #include "services/domain/time_text.hpp"
+#include "services/streaming/stream_desk.hpp"
 #include "services/wire/byte_text.hpp"
 #include "services/wire/json_text.hpp"
 #include "services/wire/outcome_json.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
-#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <pthread.h>
 #include <string_view>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -27,18 +25,14 @@ using steady = std::chrono::steady_clock;
 /// Why an attempt could not be started is told in so many bytes; the task itself has all of it.
 constexpr size_t reason_max = 1'024;
 
-/// One client. The thread's own, but for what is said otherwise.
-struct subscriber {
-  http_stream stream;
+/// One client.
+struct subscriber : stream_client {
   event_filter filter;
   /// What it has seen; unset: nothing, it begins with what happens next.
   std::optional<uint64_t> place;
   /// Its place is of another life of the daemon.
   bool is_stranger = false;
   bool is_new = true;
-  /// Guarded by the desk: it lies there.
-  bool roused = false;
-  std::atomic<bool> closed{false};
 };
 using subscriber_pointer = std::shared_ptr<subscriber>;
 
@@ -48,28 +42,13 @@ struct news {
   /// Have room again, or have left.
   std::vector<subscriber_pointer> roused;
   std::vector<task_event> events;
-  /// There were too many.
+  /// Something is missing before them.
   bool lost = false;
+  /// That is because there were too many.
+  bool overran = false;
 };
 
-/// Where it lies. Shared with the listeners of streams.
-struct desk {
-  std::mutex mutex;
-  std::condition_variable changed;
-  news waiting;
-  std::atomic<bool> interested{false};
-  bool stopping = false;
-
-  void rouse(const subscriber_pointer& one) {
-    {
-      const std::lock_guard lock(mutex);
-      if (std::exchange(one->roused, true))
-        return;
-      waiting.roused.push_back(one);
-    }
-    changed.notify_one();
-  }
-};
+using hub_desk = stream_desk<subscriber, news>;
 
 /// What clients are told of a channel.
 struct channel_view {
@@ -150,29 +129,12 @@ public:
       , ring_(epoch_, limits.kept) {}
 
   result<void> start() {
-    try {
-      thread_ = std::thread([this] { run(); });
-    } catch (const std::system_error& failure) {
-      return error{error_code::unavailable, std::string("no thread for events: ") + failure.what()};
-    }
-    return {};
+    return start_sender(
+        thread_, [this] { run(); }, "events");
   }
 
   void stop() {
-    {
-      const std::lock_guard lock(desk_->mutex);
-      desk_->stopping = true;
-      desk_->interested.store(false, std::memory_order_relaxed);
-    }
-    desk_->changed.notify_one();
-    if (thread_.joinable())
-      thread_.join();
-    // Streams end with their last handle.
-    news dropped;
-    {
-      const std::lock_guard lock(desk_->mutex);
-      std::swap(dropped, desk_->waiting);
-    }
+    desk_->end(thread_);
     subscribers_.clear();
   }
 
@@ -183,20 +145,8 @@ public:
     if (since)
       if (auto read = read_place(*since, *one); !read)
         return read;
-    const auto rouse = [desk = desk_, weak = std::weak_ptr<subscriber>(one)](bool closed) {
-      const auto roused = weak.lock();
-      if (!roused)
-        return;
-      if (closed)
-        roused->closed = true;
-      desk->rouse(roused);
-    };
-    auto stream = responder.stream(event_stream_content_type, event_stream_headers(),
-                                   {[rouse] { rouse(true); }, [rouse] { rouse(false); }});
-    if (!stream)
+    if (!open_stream(desk_, one, responder))
       return {};
-    one->stream = std::move(*stream);
-    one->stream.write(render_retry(reconnect_pause));
     {
       const std::lock_guard lock(desk_->mutex);
       if (desk_->stopping)
@@ -218,10 +168,13 @@ public:
       const std::lock_guard lock(desk_->mutex);
       auto& waiting = desk_->waiting;
       first = waiting.events.empty();
-      if (waiting.events.size() + events.size() > limits_.waiting_max)
+      if (waiting.events.size() + events.size() > limits_.waiting_max) {
+        waiting.events.clear();
         waiting.lost = true;
-      else
+        waiting.overran = true;
+      } else {
         waiting.events.insert(waiting.events.end(), events.begin(), events.end());
+      }
     }
     // Behind others, it will be found with them.
     if (first)
@@ -256,12 +209,12 @@ private:
           return;
         taken.arrived.swap(desk_->waiting.arrived);
         taken.roused.swap(desk_->waiting.roused);
-        for (const auto& one : taken.roused)
-          one->roused = false;
+        hub_desk::settle(taken.roused);
         // Until it is time for them, others may come that overtake them.
         if (steady::now() >= publish_at_) {
           taken.events.swap(desk_->waiting.events);
           taken.lost = std::exchange(desk_->waiting.lost, false);
+          taken.overran = std::exchange(desk_->waiting.overran, false);
         }
       }
       const auto now = steady::now();
@@ -308,7 +261,9 @@ private:
     if (!subscribers_.empty())
       look_at_channels();
     published_ = ring_.last();
-    if (!taken.events.empty() || before != published_ || !subscribers_.empty())
+    if (taken.overran)
+      publish_at_ = now + std::max(limits_.period, limits_.loss_pause);
+    else if (!taken.events.empty() || before != published_ || !subscribers_.empty())
       publish_at_ = now + limits_.period;
   }
 
@@ -375,9 +330,7 @@ private:
   void beat(steady::time_point now) {
     beat_at_ = now + limits_.heartbeat;
     for (const auto& one : subscribers_)
-      // One that has not taken the last bytes has been told enough.
-      if (one->stream.unsent() == 0)
-        one->stream.write(heartbeat_text());
+      one->beat();
   }
 
   /// Some time after the last client has left nothing is recorded any more.
@@ -404,7 +357,7 @@ private:
   const std::string epoch_;
   const std::shared_ptr<const channel_metrics_registry> channels_;
   const event_hub_limits limits_;
-  const std::shared_ptr<desk> desk_ = std::make_shared<desk>();
+  const std::shared_ptr<hub_desk> desk_ = std::make_shared<hub_desk>();
 
   /// The thread's own.
   event_ring ring_;

@@ -26,8 +26,11 @@ struct event_hub_limits {
   std::chrono::milliseconds heartbeat = heartbeat_period;
   /// Events are kept on so long after the last client has left, for those who come back.
   std::chrono::milliseconds linger{60'000};
-  /// Most events that wait for the thread; beyond it all of them are lost, and every client is told so.
-  size_t waiting_max = 16'384;
+  /// Most events that wait for the thread; beyond it all of them are lost, and every client is told so. No
+  /// more than are kept.
+  size_t waiting_max = event_ring_limits().events_max;
+  /// After such a loss clients are told of nothing for so long: each has to look at everything anew.
+  std::chrono::milliseconds loss_pause{2'000};
   /// Most bytes that a client is sent before it is the turn of the next one. It must fit what may wait for a
   /// client.
   size_t bytes_per_turn = 32'768;

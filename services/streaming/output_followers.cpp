@@ -3,16 +3,14 @@
 
 #include "services/observability/log.hpp"
 #include "services/streaming/output_events.hpp"
+#include "services/streaming/stream_desk.hpp"
 #include "services/wire/byte_text.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <pthread.h>
 #include <set>
-#include <system_error>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -32,16 +30,12 @@ steady::time_point on_turn(steady::time_point moment) {
   return steady::time_point(turns * turn);
 }
 
-/// One client. The thread's own, but for what is said otherwise.
-struct follower {
+/// One client.
+struct follower : stream_client {
   attempt_key key;
-  http_stream stream;
   uint64_t offset = 0;
   /// Its offset has not been held against what there is.
   bool is_new = true;
-  /// Guarded by the desk: it lies there.
-  bool roused = false;
-  std::atomic<bool> closed{false};
 };
 using follower_pointer = std::shared_ptr<follower>;
 
@@ -60,25 +54,10 @@ struct news {
   }
 };
 
-/// Where it lies. Shared with the listeners of streams.
-struct desk {
-  std::mutex mutex;
-  std::condition_variable changed;
-  news waiting;
+/// Where it lies.
+struct follower_desk : stream_desk<follower, news> {
   /// How many followers each task has.
   std::unordered_map<std::string, size_t> followed_ids;
-  std::atomic<bool> interested{false};
-  bool stopping = false;
-
-  void rouse(const follower_pointer& one) {
-    {
-      const std::lock_guard lock(mutex);
-      if (std::exchange(one->roused, true))
-        return;
-      waiting.roused.push_back(one);
-    }
-    changed.notify_one();
-  }
 };
 
 /// One attempt with its followers.
@@ -118,30 +97,16 @@ public:
       , limits_(limits) {}
 
   result<void> start() {
-    try {
-      thread_ = std::thread([this] { run(); });
-    } catch (const std::system_error& failure) {
-      return error{error_code::unavailable,
-                   std::string("no thread for those who follow output: ") + failure.what()};
-    }
-    return {};
+    return start_sender(
+        thread_, [this] { run(); }, "those who follow output");
   }
 
   void stop() {
+    desk_->end(thread_);
     {
       const std::lock_guard lock(desk_->mutex);
-      desk_->stopping = true;
-    }
-    desk_->changed.notify_one();
-    if (thread_.joinable())
-      thread_.join();
-    // Streams end with their last handle.
-    news dropped;
-    {
-      const std::lock_guard lock(desk_->mutex);
-      std::swap(dropped, desk_->waiting);
       desk_->followed_ids.clear();
-      desk_->interested.store(false, std::memory_order_relaxed);
+      desk_->interested.store(false, std::memory_order_relaxed); // the thread may have meant otherwise
     }
     attempts_.clear();
   }
@@ -150,20 +115,8 @@ public:
     const auto one = std::make_shared<follower>();
     one->key = {seen.task_id, attempt};
     one->offset = offset;
-    const auto rouse = [desk = desk_, weak = std::weak_ptr<follower>(one)](bool closed) {
-      const auto roused = weak.lock();
-      if (!roused)
-        return;
-      if (closed)
-        roused->closed = true;
-      desk->rouse(roused);
-    };
-    auto stream = responder.stream(event_stream_content_type, event_stream_headers(),
-                                   {[rouse] { rouse(true); }, [rouse] { rouse(false); }});
-    if (!stream)
+    if (!open_stream<follower, news>(desk_, one, responder))
       return;
-    one->stream = std::move(*stream);
-    one->stream.write(render_retry(reconnect_pause));
     {
       const std::lock_guard lock(desk_->mutex);
       if (desk_->stopping)
@@ -226,8 +179,7 @@ private:
         if (desk_->stopping)
           return;
         std::swap(taken, desk_->waiting);
-        for (const auto& one : taken.roused)
-          one->roused = false;
+        follower_desk::settle(taken.roused);
       }
       take_in(taken);
       const auto now = steady::now();
@@ -429,10 +381,8 @@ private:
     beat_at_ = now + limits_.heartbeat;
     const std::string* asked = nullptr;
     for (const auto& [key, attempt] : attempts_) {
-      // One that has not taken the last bytes has been told enough.
       for (const auto& one : attempt.followers)
-        if (one->stream.unsent() == 0)
-          one->stream.write(heartbeat_text());
+        one->beat();
       if (!attempt.end && (asked == nullptr || *asked != key.task_id)) {
         asked = &key.task_id;
         look_up_(key.task_id);
@@ -453,7 +403,7 @@ private:
   attempt_output& outputs_;
   const task_look_up look_up_;
   const output_followers_limits limits_;
-  const std::shared_ptr<desk> desk_ = std::make_shared<desk>();
+  const std::shared_ptr<follower_desk> desk_ = std::make_shared<follower_desk>();
   attempt_map attempts_;
   steady::time_point beat_at_;
   std::thread thread_;

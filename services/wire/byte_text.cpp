@@ -11,6 +11,8 @@ namespace {
 /// Longest UTF-8 character, bytes.
 constexpr size_t character_max = 4;
 
+constexpr std::string_view base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// Bytes of the character that begins with `lead`; 0 when none does.
 size_t length_of_character(unsigned char lead) noexcept {
   return lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
@@ -39,7 +41,7 @@ std::string_view whole_characters(std::string_view bytes) noexcept {
 }
 
 std::string encode_base64(std::string_view bytes) {
-  constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr auto digits = base64_digits;
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);
   const auto byte = [&](size_t at) -> uint32_t {
@@ -53,6 +55,32 @@ std::string encode_base64(std::string_view bytes) {
     text += at + 2 < bytes.size() ? digits[word & 63] : '=';
   }
   return text;
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  constexpr size_t group = 4;
+  if (text.size() % group != 0)
+    return std::nullopt;
+  size_t padding = 0;
+  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=')
+    ++padding;
+  text.remove_suffix(padding);
+  std::string bytes;
+  bytes.reserve(text.size() / group * 3 + 2);
+  uint32_t word = 0;
+  size_t bits = 0;
+  for (const char one : text) {
+    const auto digit = base64_digits.find(one);
+    if (digit == std::string_view::npos)
+      return std::nullopt;
+    word = word << 6 | static_cast<uint32_t>(digit);
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes += static_cast<char>(word >> bits & 0xffU);
+    }
+  }
+  return bytes;
 }
 
 } // namespace task_runner

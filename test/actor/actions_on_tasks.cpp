@@ -273,6 +273,62 @@ TEST_CASE("refusals of a bulk request are named, the first twenty of them") {
   CHECK((*answer)->refused.size() == 20);
 }
 
+TEST_CASE("tasks that are named are acted on, and every other one is answered with a reason") {
+  actor_fixture actors({actor_fixture::make_channel("default", false, 0)});
+  std::vector<std::string> ids;
+  for (int i = 0; i < 150; ++i)
+    ids.push_back(push_one(actors, actors.item("command " + std::to_string(i))));
+  const auto untouched = push_one(actors, actors.item("another"));
+  act_on_tasks request;
+  request.ids = ids;
+  request.ids.insert(request.ids.begin() + 3, "nowhere");
+  request.ids.push_back("not there either");
+  request.dry_run = true;
+  const auto dry = actors.request<tasks_reply>(act_on_tasks(request));
+  actors.settle();
+  REQUIRE(dry->has_value());
+  CHECK((*dry)->matched == 150);
+  CHECK((*dry)->done == 0);
+  CHECK((*dry)->refused.size() == 2);
+  CHECK(actors.status("default").counts.pending == 151);
+  request.dry_run = false;
+  const auto answer = actors.request<tasks_reply>(act_on_tasks(request));
+  actors.settle();
+  REQUIRE(answer->has_value());
+  CHECK_FALSE((*answer)->failure);
+  CHECK((*answer)->matched == 150);
+  CHECK((*answer)->done == 150);
+  CHECK_FALSE((*answer)->more);
+  REQUIRE((*answer)->refused.size() == 2);
+  CHECK((*answer)->refused[0].first == "nowhere");
+  CHECK((*answer)->refused[0].second.code == error_code::not_found);
+  CHECK(actors.status("default").counts.pending == 1);
+  CHECK(actors.stored(untouched).state == task_state::pending);
+  // All refusals of named tasks are told, for whatever state they are in.
+  request.what.verb = task_verb::signal;
+  const auto refused = actors.request<tasks_reply>(act_on_tasks(request));
+  actors.settle();
+  REQUIRE(refused->has_value());
+  CHECK((*refused)->done == 0);
+  CHECK((*refused)->refused.size() == 152);
+}
+
+TEST_CASE("named tasks that there was no time for are named in the answer") {
+  actor_fixture actors({actor_fixture::make_channel("default", false, 0)});
+  act_on_tasks request;
+  for (int i = 0; i < 70; ++i)
+    request.ids.push_back(push_one(actors, actors.item("command " + std::to_string(i))));
+  const auto answer = actors.request<tasks_reply>(act_on_tasks(request));
+  actors.run_actors(); // the store does not work
+  CHECK_FALSE(answer->has_value());
+  actors.wait(bulk_patience + std::chrono::seconds(1));
+  REQUIRE(answer->has_value());
+  CHECK((*answer)->more);
+  CHECK((*answer)->done == 0);
+  REQUIRE((*answer)->refused.size() == 70);
+  CHECK((*answer)->refused[69].second.code == error_code::timeout);
+}
+
 TEST_CASE("a bulk cancel does not wait for running commands to end") {
   actor_fixture actors({actor_fixture::make_channel("default", false, 5)});
   actors.runner.obedient = false;
@@ -288,7 +344,7 @@ TEST_CASE("tasks are listed newest first, page by page") {
   actor_fixture actors({actor_fixture::make_channel("default", false, 0)});
   for (int i = 0; i < 5; ++i)
     push_one(actors, actors.item("command " + std::to_string(i)));
-  const auto first = actors.request<task_page_reply>(list_tasks{{}, 0, 3});
+  const auto first = actors.request<task_page_reply>(list_tasks{{}, {}, 3});
   actors.settle();
   REQUIRE((first->has_value() && !(*first)->failure));
   REQUIRE((*first)->page.tasks.size() == 3);

@@ -17,7 +17,9 @@ result<void> hand_writer::submit(std::vector<store_operation> operations, store_
       return;
     }
     commits.push_back(operations);
-    done(store.apply(operations));
+    auto answers = store.apply(operations);
+    done(unheard ? result<std::vector<store_answer>>(error{error_code::unavailable, "unheard"})
+                 : std::move(answers));
   });
   return {};
 }
@@ -38,7 +40,7 @@ public:
   result<std::optional<task>> find_task(const std::string&) override { return why_; }
   result<std::vector<task>> find_tasks(const std::vector<std::string>&) override { return why_; }
   result<std::vector<attempt_record>> load_attempts(const std::string&) override { return why_; }
-  result<task_page> list_tasks(const task_filter&, uint64_t, uint32_t) override { return why_; }
+  result<task_page> list_tasks(const task_filter&, listing_place, uint32_t) override { return why_; }
   result<std::optional<clock_mark>> load_clock() override { return why_; }
   result<std::vector<uint32_t>> load_marks(uint64_t) override { return why_; }
   result<std::vector<uint64_t>> load_marked_batches() override { return why_; }
@@ -155,6 +157,7 @@ actor_fixture::actor_fixture(std::vector<channel_record> channels, uint32_t runn
   parts.running_max = running_max;
   parts.history = &history;
   parts.facts = facts;
+  parts.metrics = metrics;
   parts.writer = &writer;
   parts.runner = &runner;
   parts.bridge = &bridge;
@@ -227,7 +230,8 @@ std::shared_ptr<std::optional<push_replies>> actor_fixture::push_all(std::vector
         push_reply failed;
         failed.failure = why;
         *slot = push_replies{{failed}};
-      });
+      },
+      ask_origin::http);
   scheduler().run();
   return slot;
 }
@@ -241,7 +245,8 @@ std::shared_ptr<std::optional<push_reply>> actor_fixture::push(push_item one) {
         push_reply failed;
         failed.failure = why;
         *slot = std::move(failed);
-      });
+      },
+      ask_origin::http);
   scheduler().run();
   return slot;
 }
@@ -254,7 +259,8 @@ channel_status actor_fixture::status(const std::string& channel, uint32_t limit)
       [&](const error& why) {
         answer.emplace();
         answer->failure = why;
-      });
+      },
+      ask_origin::http);
   settle();
   if (!answer)
     throw std::runtime_error("no status came");

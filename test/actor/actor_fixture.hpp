@@ -40,6 +40,8 @@ public:
   memory_store store;
   /// The next commits fail while it is set.
   bool broken = false;
+  /// The next commits happen while it is set, and yet are reported as failed.
+  bool unheard = false;
   /// Commits with an operation of which this is true fail.
   std::function<bool(const store_operation&)> refuses;
   /// The next reads find the store unavailable while it is set.
@@ -134,7 +136,8 @@ public:
         [slot](const error& why) {
           slot->emplace();
           (*slot)->failure = why;
-        });
+        },
+        ask_origin::http);
     scheduler().run();
     return slot;
   }
@@ -152,6 +155,7 @@ public:
   hand_runner runner;
   hand_history history;
   std::shared_ptr<channel_facts> facts = std::make_shared<channel_facts>();
+  std::shared_ptr<channel_metrics_registry> metrics = std::make_shared<channel_metrics_registry>();
   runner_bridge bridge{nullptr};
   probe_registry probes;
   bool quiet = false;

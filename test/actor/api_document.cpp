@@ -96,12 +96,19 @@ words names_up_to(Enum last) {
   return names;
 }
 
+/// Files of the dashboard's page are no part of the API: they come and go with the page.
+bool is_part_of_page(const http_route& route) {
+  return route.method == "GET" &&
+         (route.pattern == "/dashboard" || route.pattern.rfind("/dashboard/", 0) == 0);
+}
+
 } // namespace
 
 TEST_CASE("every route is documented, and every documented operation is a route") {
   words routes;
   for (const auto& route : make_routes(std::make_shared<gateway>()))
-    routes.insert(route.method + " " + as_template(route.pattern));
+    if (!is_part_of_page(route))
+      routes.insert(route.method + " " + as_template(route.pattern));
   words documented;
   for (const auto& path : document().at("paths").items())
     for (const auto& member : path.value().items())

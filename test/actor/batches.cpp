@@ -56,7 +56,8 @@ struct batches {
         [slot](const error& why) {
           slot->emplace();
           (*slot)->failure = why;
-        });
+        },
+        ask_origin::http);
     actors.run_actors();
     return slot;
   }

@@ -44,7 +44,7 @@ struct silence {
     auto what = std::make_shared<fate>();
     ask<push_replies>(
         actors.via, intake, push_batch{}, timeout, [what](push_replies&) { ++what->replies; },
-        [what](const error& why) { what->failures.push_back(why.code); });
+        [what](const error& why) { what->failures.push_back(why.code); }, ask_origin::http);
     actors.run_actors();
     return what;
   }

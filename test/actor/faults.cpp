@@ -109,6 +109,21 @@ TEST_CASE("an end that was never heard of is found by the check") {
   CHECK(stored.last_outcome->code == 7);
 }
 
+TEST_CASE("a task that was stored unheard in an idle channel is found by the checks and run") {
+  actor_fixture actors({actor_fixture::make_channel("default", false, 1)});
+  actors.writer.unheard = true;
+  const auto refused = actors.push(actors.item("one"));
+  actors.settle();
+  REQUIRE((refused->has_value() && (*refused)->failure));
+  actors.writer.unheard = false;
+  actors.pass(std::chrono::seconds(31));
+  CHECK(actors.runner.started.empty());
+  actors.pass(std::chrono::seconds(31));
+  REQUIRE(actors.runner.started.size() == 1);
+  CHECK(actors.runner.started[0].line == "one");
+  CHECK(actors.status("default").counts.repairs == 1);
+}
+
 TEST_CASE("an idle queue is not woken by checks") {
   actor_fixture actors;
   const auto handled = [&] {

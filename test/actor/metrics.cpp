@@ -13,7 +13,7 @@ namespace {
 
 metrics_sources sources_of(const channel_metrics_registry& registry, wall_time_ms now_ms = 1'000'000) {
   metrics_sources from;
-  from.channels = registry.list();
+  from.channels = registry.overview();
   from.now_ms = now_ms;
   return from;
 }
@@ -88,6 +88,38 @@ TEST_CASE("the page sums up the channels beyond its bound") {
   CHECK(has_line(page, "task_runner_next_task_wait_seconds{channel=\"(others)\"} 9.5"));
   CHECK(count_of(page, "# TYPE task_runner_tasks gauge") == 1);
   CHECK(page.size() < 3'000'000);
+}
+
+TEST_CASE("no counter falls when channels beyond the bound come and go") {
+  channel_metrics_registry registry;
+  for (size_t i = 0; i < metrics_channels_max + 2; ++i) {
+    const auto one = registry.of("c" + std::to_string(i));
+    one->pushed += i;
+    one->attempts_ended[0] += 1;
+    one->run.add(7);
+  }
+  const auto others = [&registry](const char* metric) {
+    const auto page = render_metrics(sources_of(registry));
+    const auto name = "\ntask_runner_" + std::string(metric) + "{channel=\"(others)\"} ";
+    const auto at = page.find(name);
+    return at == std::string::npos ? -1 : std::stoi(page.substr(at + name.size()));
+  };
+  CHECK(others("tasks_pushed_total") == 1'001);
+  registry.remove("c3"); // which had lines of its own: no other channel takes them over
+  CHECK(others("tasks_pushed_total") == 1'001);
+  CHECK(render_metrics(sources_of(registry)).find("channel=\"c500\"") == std::string::npos);
+  registry.remove("c500");
+  CHECK(others("tasks_pushed_total") == 1'001);
+  CHECK(others("attempt_run_seconds_count") == 2);
+  CHECK(others("workers") == 0);
+  registry.remove("c501");
+  CHECK(others("tasks_pushed_total") == 1'001);
+  CHECK(others("attempt_run_seconds_count") == 2);
+  // A new one gets the lines that are free.
+  registry.of("new")->pushed += 4;
+  const auto page = render_metrics(sources_of(registry));
+  CHECK(has_line(page, "task_runner_tasks_pushed_total{channel=\"new\"} 4"));
+  CHECK(others("tasks_pushed_total") == 1'001);
 }
 
 TEST_CASE("a clock that was set back shows no negative wait") {

@@ -12,7 +12,7 @@ using namespace task_runner::test;
 namespace {
 
 const std::vector<std::string> channels = {"default", "biz", "cron", "never:used"};
-const std::vector<uint64_t> batches = {0, 1, 2, 99};
+const std::vector<uint64_t> batches = {0, 1, 2, 99, request_batches_begin + 1, request_batches_begin + 2};
 
 /// Few ids, keys and places, so that collisions are the rule.
 class operation_generator {
@@ -69,7 +69,7 @@ public:
 
 private:
   store_operation operation() {
-    switch (below(40)) {
+    switch (below(44)) {
     case 0:
       return mark_origin{origin()};
     case 1:
@@ -120,6 +120,21 @@ private:
     case 30:
     case 31:
       return return_lease{id(), channel()};
+    case 32:
+    case 33: {
+      begin_request begin;
+      begin.key = "key-" + std::to_string(below(6));
+      begin.fingerprint = "print-" + std::to_string(below(5) == 0);
+      begin.task_id = id();
+      begin.now_ms = moment();
+      begin.forget_before_ms = below(3) == 0 ? moment() : 0;
+      begin.records_max = 1 + below(8);
+      begin.bytes_max = below(200);
+      return begin;
+    }
+    case 34:
+      return finish_request{request_batches_begin + 1 + below(40),
+                            {200, "text", std::string(below(90), 'b')}};
     default:
       return insertion();
     }
@@ -291,6 +306,8 @@ void note_what_happened(const store_operation& operation, const store_answer& an
   } else if (const auto* purged = std::get_if<purge_answer>(&answer)) {
     seen["purged"] += purged->tasks;
     seen["purge has more"] += purged->more ? 1 : 0;
+  } else if (const auto* request = std::get_if<request_answer>(&answer)) {
+    ++seen["request " + std::to_string(static_cast<int>(request->what))];
   }
 }
 
@@ -334,8 +351,9 @@ TEST_CASE("store: both stores answer random operations alike") {
       for (int i = 0; i < 3; ++i) {
         const auto filter = generator.filter();
         const auto limit = static_cast<uint32_t>(1 + generator.below(20));
-        const auto listed = list_all(*store, filter, limit);
-        const auto wanted = list_all(*expected_store, filter, limit);
+        const auto order = static_cast<task_order>(generator.below(4));
+        const auto listed = list_all(*store, filter, limit, order);
+        const auto wanted = list_all(*expected_store, filter, limit, order);
         if (render(listed) != render(wanted))
           REQUIRE(render(listed) == render(wanted));
         seen["listed"] += listed.size();
@@ -365,6 +383,10 @@ TEST_CASE("store: both stores answer random operations alike") {
                                                                    {"purged", 20},
                                                                    {"purge has more", 5},
                                                                    {"channel removed", 1},
+                                                                   {"request 0", 20},
+                                                                   {"request 1", 20},
+                                                                   {"request 2", 5},
+                                                                   {"request 3", 5},
                                                                    {"listed", 1'000}}) {
     INFO(what << ": " << seen[what]);
     REQUIRE((what == "ended" ? ended : seen[what]) >= least);

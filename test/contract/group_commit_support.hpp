@@ -57,8 +57,8 @@ public:
   result<std::vector<attempt_record>> load_attempts(const std::string& id) override {
     return inner_.load_attempts(id);
   }
-  result<task_page> list_tasks(const task_filter& filter, uint64_t before, uint32_t limit) override {
-    return inner_.list_tasks(filter, before, limit);
+  result<task_page> list_tasks(const task_filter& filter, listing_place after, uint32_t limit) override {
+    return inner_.list_tasks(filter, after, limit);
   }
   result<std::optional<clock_mark>> load_clock() override { return inner_.load_clock(); }
   result<std::vector<uint32_t>> load_marks(uint64_t batch) override { return inner_.load_marks(batch); }

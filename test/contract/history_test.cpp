@@ -33,11 +33,11 @@ names purged_ids(const purge_answer& answer) {
   return ids;
 }
 
-names listed(queue_store& store, const task_filter& filter) {
-  auto all = ids_of(list_all(store, filter));
+names listed(queue_store& store, const task_filter& filter, task_order order = task_order::newest_first) {
+  auto all = ids_of(list_all(store, filter, 1'000, order));
   // The bounds of pages must not matter.
-  REQUIRE(ids_of(list_all(store, filter, 1)) == all);
-  REQUIRE(ids_of(list_all(store, filter, 2)) == all);
+  REQUIRE(ids_of(list_all(store, filter, 1, order)) == all);
+  REQUIRE(ids_of(list_all(store, filter, 2, order)) == all);
   return all;
 }
 
@@ -109,14 +109,52 @@ STORE_TEST("tasks are listed newest first by any filter") {
   REQUIRE(listed(*store, filter).empty());
 }
 
+STORE_TEST("tasks are listed in every order, those that ended in the same moment too") {
+  TestType backend;
+  auto store = backend.open();
+  add_ended(*store, "a", task_state::finished, 50);
+  add_ended(*store, "b", task_state::dead, 20, 0, "cron");
+  add_ended(*store, "c", task_state::finished, 30);
+  insert(*store, make_task("waits", "biz"));
+  for (const char* const id : {"d", "e", "f"}) {
+    insert(*store, make_task(id, "biz"));
+    REQUIRE(change(*store, cancel_task{id, 30}));
+  }
+  auto urgent = make_task("urgent", "biz");
+  urgent.priority = 9;
+  insert(*store, urgent);
+  add_ended(*store, "g", task_state::dead, 10);
+
+  REQUIRE(listed(*store, {}, task_order::oldest_first) ==
+          names{"a", "b", "c", "waits", "d", "e", "f", "urgent", "g"});
+  REQUIRE(listed(*store, {}, task_order::last_ended_first) == names{"a", "f", "e", "d", "c", "b", "g"});
+  REQUIRE(listed(*store, {}, task_order::first_ended_first) == names{"g", "b", "c", "d", "e", "f", "a"});
+  task_filter filter;
+  filter.states = {task_state::dead, task_state::pending};
+  REQUIRE(listed(*store, filter, task_order::oldest_first) == names{"b", "waits", "urgent", "g"});
+  REQUIRE(listed(*store, filter, task_order::first_ended_first) == names{"g", "b"});
+  filter = {};
+  filter.channel = "biz";
+  filter.ended_from_ms = 20;
+  filter.ended_until_ms = 50;
+  REQUIRE(listed(*store, filter, task_order::last_ended_first) == names{"f", "e", "d", "c"});
+  REQUIRE(listed(*store, filter, task_order::first_ended_first) == names{"c", "d", "e", "f"});
+  filter.channel = "unknown";
+  REQUIRE(listed(*store, filter, task_order::last_ended_first).empty());
+  // What ends meanwhile stands before what goes on from the latest end, or behind what goes on to it.
+  const auto page = require_value(store->list_tasks({}, {task_order::last_ended_first}, 2));
+  REQUIRE(change(*store, cancel_task{"waits", 60}));
+  REQUIRE(ids_of(require_value(store->list_tasks({}, page.next, 9)).tasks) == names{"e", "d", "c", "b", "g"});
+}
+
 STORE_TEST("a page goes on where the one before ended") {
   TestType backend;
   auto store = backend.open();
   for (int i = 1; i <= 5; ++i)
     insert(*store, make_task("t" + std::to_string(i), "biz"));
-  auto page = require_value(store->list_tasks({}, 0, 2));
+  auto page = require_value(store->list_tasks({}, {}, 2));
   REQUIRE(ids_of(page.tasks) == names{"t5", "t4"});
-  REQUIRE(page.next == 4);
+  REQUIRE(page.next.sequence == 4);
   // What is added or goes away meanwhile moves nothing.
   insert(*store, make_task("t6", "biz"));
   REQUIRE(change(*store, cancel_task{"t4", 1}));
@@ -125,8 +163,9 @@ STORE_TEST("a page goes on where the one before ended") {
   REQUIRE(ids_of(page.tasks) == names{"t3", "t2"});
   page = require_value(store->list_tasks({}, page.next, 2));
   REQUIRE(ids_of(page.tasks) == names{"t1"});
-  REQUIRE(page.next == 0);
-  REQUIRE(ids_of(require_value(store->list_tasks({}, UINT64_MAX, 0)).tasks) == names{"t6"});
+  REQUIRE(page.next.is_beginning());
+  REQUIRE(ids_of(require_value(store->list_tasks({}, listing_place{task_order::newest_first, UINT64_MAX}, 0))
+                     .tasks) == names{"t6"});
 }
 
 STORE_TEST("several tasks are found in the order asked for") {
@@ -246,13 +285,20 @@ TEST_CASE("sqlite: a listing looks at a bounded number of rows for each page") {
   require_value(store->apply(operations));
   task_filter filter;
   filter.states = {task_state::cancelled};
-  auto page = require_value(store->list_tasks(filter, 0, 10));
+  auto page = require_value(store->list_tasks(filter, {}, 10));
   REQUIRE(page.tasks.empty());
-  REQUIRE(page.next > number / 2);
+  REQUIRE(page.next.sequence > number / 2);
   REQUIRE(ids_of(list_all(*store, filter)) == names{"needle"});
   // Dead and unfinished ones are found at once, however much has finished.
   filter.states = {task_state::dead, task_state::pending};
-  page = require_value(store->list_tasks(filter, 0, 10));
+  page = require_value(store->list_tasks(filter, {}, 10));
   REQUIRE(ids_of(page.tasks) == names{"dead", "waiting"});
-  REQUIRE(page.next == 0);
+  REQUIRE(page.next.is_beginning());
+  // By the end, rows of other channels are passed over some at a time.
+  task_filter rare;
+  rare.channel = "rare";
+  page = require_value(store->list_tasks(rare, {task_order::last_ended_first}, 10));
+  REQUIRE(page.tasks.size() < 2);
+  REQUIRE_FALSE(page.next.is_beginning());
+  REQUIRE(ids_of(list_all(*store, rare, 10, task_order::last_ended_first)) == names{"dead", "needle"});
 }

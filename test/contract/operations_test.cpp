@@ -145,9 +145,9 @@ STORE_TEST("a message is decided once") {
   REQUIRE(change(*store, mark_origin{{7, 1}}));
   REQUIRE_FALSE(change(*store, mark_origin{{7, 1}}));
   REQUIRE(change(*store, mark_origin{{0, 4'294'967'295}}));
-  REQUIRE(change(*store, mark_origin{{9'223'372'036'854'775'807U, 3}}));
+  REQUIRE(change(*store, mark_origin{{4'611'686'018'427'387'904U, 3}}));
   REQUIRE(require_value(store->load_marked_batches()) ==
-          std::vector<uint64_t>{0, 7, 9'223'372'036'854'775'807U});
+          std::vector<uint64_t>{0, 7, 4'611'686'018'427'387'904U});
   REQUIRE(require_value(store->load_marks(7)) == std::vector<uint32_t>{0, 1, 2});
   REQUIRE(require_value(store->load_marks(0)) == std::vector<uint32_t>{4'294'967'295});
   REQUIRE(require_value(store->load_marks(1)).empty());

@@ -178,6 +178,10 @@ std::string render(const store_answer& answer) {
   } else if (const auto* swept = std::get_if<sweep_answer>(&answer)) {
     text << "swept next=" << swept->next_expiry_ms << render(swept->cancelled) << "\n released"
          << render(swept->released);
+  } else if (const auto* request = std::get_if<request_answer>(&answer)) {
+    text << "request " << static_cast<int>(request->what) << " " << request->identity.task_id << " "
+         << request->identity.batch << " " << request->answer.status << " " << request->answer.content_type
+         << " " << request->answer.body;
   } else {
     const auto& purged = std::get<purge_answer>(answer);
     text << "purged " << purged.tasks << (purged.more ? " and more" : "");
@@ -203,18 +207,19 @@ std::string render(const channel_record& record) {
   return text.str();
 }
 
-std::vector<task> list_all(queue_store& store, const task_filter& filter, uint32_t limit) {
+std::vector<task> list_all(queue_store& store, const task_filter& filter, uint32_t limit, task_order order) {
   std::vector<task> all;
-  uint64_t before = 0;
+  listing_place after{order};
   do {
-    auto page = require_value(store.list_tasks(filter, before, limit));
+    auto page = require_value(store.list_tasks(filter, after, limit));
     REQUIRE(page.tasks.size() <= limit);
-    if (page.next != 0 && before != 0)
-      REQUIRE(page.next < before);
-    before = page.next;
+    REQUIRE((page.next.is_beginning() || page.next.order == order));
+    if (order == task_order::newest_first && !page.next.is_beginning() && !after.is_beginning())
+      REQUIRE(page.next.sequence < after.sequence);
+    after = page.next;
     for (auto& one : page.tasks)
       all.push_back(std::move(one));
-  } while (before != 0);
+  } while (!after.is_beginning());
   return all;
 }
 

@@ -92,7 +92,8 @@ std::string render(const store_answer& answer);
 std::string render(const channel_record& record);
 
 /// All pages of a listing, one after the other.
-std::vector<task> list_all(queue_store& store, const task_filter& filter, uint32_t limit = 1'000);
+std::vector<task> list_all(queue_store& store, const task_filter& filter, uint32_t limit = 1'000,
+                           task_order order = task_order::newest_first);
 
 /// Everything the store can be asked about these channels, ids and batches, as text.
 std::string render_all(queue_store& store, const std::vector<std::string>& channels,

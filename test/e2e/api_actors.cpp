@@ -113,8 +113,8 @@ TEST_CASE("the actors tell what they were sent, and by whom") {
       CHECK(mailbox.at("peak").get<uint64_t>() >= 1);
     }
   }
-  CHECK(kinds == std::set<std::string>{"batch", "executor", "gateway", "intake", "queue", "router", "service",
-                                       "supervisor"});
+  CHECK(kinds == std::set<std::string>{"batch", "executor", "gateway", "historian", "intake", "queue",
+                                       "router", "service", "supervisor"});
   const auto queue = actor(page, "queue:mail");
   CHECK(queue.at("channel") == "mail");
   CHECK(queue.at("watched_by") == "router");

@@ -288,6 +288,8 @@ TEST_CASE("a hundred followers of one command get the same, and those that leave
   command.say("all of you\n");
   for (auto& client : clients)
     expect_text(client, "all of you\n");
+  CHECK(runner.report().at("http").at("streams") == 100);
+  CHECK(runner.http().get("/metrics").body.find("\ntask_runner_http_streams 100\n") != std::string::npos);
   for (size_t i = 0; i < 50; ++i)
     clients[i].close(i % 2 == 0);
   CHECK(wait_until([&] { return runner.report().at("http").at("connections").get<int>() <= 51; }));
@@ -298,6 +300,9 @@ TEST_CASE("a hundred followers of one command get the same, and those that leave
     CHECK(clients[i].expect("end").at("state") == "finished");
   }
   CHECK(wait_until([&] { return runner.report().at("http").at("connections").get<int>() <= 1; }));
+  CHECK(runner.report().at("http").at("streams") == 0);
+  CHECK(runner.report().at("http").at("streams_refused") == 0);
+  CHECK(runner.report().at("http").at("streams_cut") == 0);
 }
 
 TEST_CASE("what cannot be followed is refused") {

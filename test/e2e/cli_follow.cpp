@@ -4,6 +4,8 @@
 #include "test/e2e/cli_terminal.hpp"
 #include "test/e2e/gate.hpp"
 
+#include <algorithm>
+
 using namespace task_runner::test;
 using json = nlohmann::json;
 
@@ -94,7 +96,6 @@ TEST_CASE("Ctrl-C detaches, says so, and the task goes on; the offset leads back
   REQUIRE(wait_state(runner, other, "running"));
   terminal_process waiting({task_runner_binary(), "wait", other},
                            {{"TASK_RUNNER_ADDRESS", address_of(runner)}});
-  usleep(200'000); // it draws nothing that could be waited for
   REQUIRE(waiting.wait_handler());
   waiting.type("\x03");
   CHECK(waiting.wait() == process_end{true, 130});
@@ -109,7 +110,9 @@ TEST_CASE("follow outlives a restart of the daemon") {
   const gate end(runner.path("gate"));
   const auto id = runner.push_line("echo before; " + end.wait_line() + "; echo after; exit 4");
   process following(client_options(runner, {"follow", id}));
-  process waiting(client_options(runner, {"wait", id}));
+  const auto over = runner.push_line("true");
+  process waiting(client_options(runner, {"wait", over, id}));
+  REQUIRE(waiting.wait_output(over + " finished"));
   REQUIRE(following.wait_output("before\n"));
   runner.kill();
   REQUIRE(wait_until([&] { return holds(following.error_output(), "the daemon is away"); }));
@@ -146,4 +149,85 @@ TEST_CASE("follow in JSON gives pieces and the end, a line each") {
   CHECK(json::parse(lines[0]) == json{{"id", id}, {"attempt", 1}, {"output", "text\n"}});
   CHECK(json::parse(lines[1]) ==
         json{{"id", id}, {"state", "dead"}, {"outcome", {{"kind", "exited"}, {"code", 3}}}});
+}
+
+TEST_CASE("push --follow shows every attempt, however fast the first ones are") {
+  test_daemon runner;
+  for (int i = 0; i < 3; ++i)
+    CHECK(called(runner, 1,
+                 {"push", "--follow", "--max-attempts", "3", "--backoff-s", "0", "--", "sh", "-c",
+                  "echo attempt $TASK_RUNNER_ATTEMPT; false"}) == "attempt 1\nattempt 2\nattempt 3\n");
+}
+
+TEST_CASE("follow goes on to the next attempt, also over a restart of the daemon") {
+  test_daemon runner;
+  runner.options().http_addr = address_of(runner);
+  runner.create_channel("plain");
+  const gate end(runner.path("gate"));
+  const auto id = push_json(
+      runner, {{"task", "echo attempt $TASK_RUNNER_ATTEMPT; [ $TASK_RUNNER_ATTEMPT = 3 ] || exit 1; " +
+                            end.wait_line() + "; echo end"},
+               {"channel", "plain"},
+               {"max_attempts", 3},
+               {"backoff", "constant"},
+               {"backoff_s", 0.1}});
+  process following(client_options(runner, {"follow", "--attempt", "1", id}));
+  REQUIRE(following.wait_output("attempt 3\n"));
+  runner.kill();
+  REQUIRE(wait_until([&] { return holds(following.error_output(), "the daemon is away"); }));
+  runner.start();
+  end.open();
+  CHECK(following.wait(std::chrono::seconds(30)) == process_end{true, 0});
+  CHECK(following.output() == "attempt 1\nattempt 2\nattempt 3\nend\n");
+}
+
+TEST_CASE("output that repeats itself is followed beyond what is kept") {
+  daemon_options options;
+  options.flags = {"-output-head=1k", "-output-tail=1k"};
+  test_daemon runner(options);
+  const gate more(runner.path("more"));
+  const std::string burst = "i=0; while [ $i -lt $n ]; do i=$((i+1)); echo same; done; ";
+  const auto id = runner.push_line("n=2000; " + burst + "echo mark 1; " + more.wait_line() + "; n=100; " +
+                                   burst + "echo mark 2; exit 2");
+  process following(client_options(runner, {"follow", id}));
+  REQUIRE(following.wait_output("mark 1\n"));
+  more.open();
+  CHECK(following.wait(std::chrono::seconds(30)) == process_end{true, 2});
+  std::string expected;
+  for (int i = 0; i < 100; ++i)
+    expected += "same\n";
+  const auto shown = following.output();
+  const auto mark = shown.find("mark 1\n");
+  REQUIRE(mark != std::string::npos);
+  CHECK(shown.substr(mark + 7) == expected + "mark 2\n");
+}
+
+TEST_CASE("in JSON no character is split, and what is no text is base64") {
+  test_daemon runner;
+  const auto id =
+      runner.push_line("printf x; head -c 150000 /dev/zero | sed 's/\\x00/\xc3\xa4/g'; printf '\\377\\376'");
+  runner.settled(id);
+  std::string expected = "x";
+  for (int i = 0; i < 150'000; ++i)
+    expected += "\xc3\xa4";
+  for (const std::string verb : {"output", "follow"}) {
+    CAPTURE(verb);
+    std::string text;
+    size_t other_bytes = 0;
+    size_t pieces = 0;
+    for (const auto& line : lines_of(called(runner, 0, {verb, "--json", id}))) {
+      const auto piece = json::parse(line);
+      ++pieces;
+      text += piece.value("output", "");
+      const auto encoded = piece.value("base64", "");
+      other_bytes +=
+          encoded.size() / 4 * 3 - static_cast<size_t>(std::count(encoded.begin(), encoded.end(), '='));
+    }
+    CHECK(pieces > 1);
+    // The bytes that are no text spoil the piece that they are in, and no other one.
+    CHECK(expected.compare(0, text.size(), text) == 0);
+    CHECK(text.size() > 200'000);
+    CHECK(other_bytes >= 2);
+    CHECK(text.size() + other_bytes == expected.size() + 2);
+  }
 }

@@ -3,6 +3,7 @@
 #include "test/e2e/cli_support.hpp"
 #include "test/e2e/cli_terminal.hpp"
 #include "test/e2e/gate.hpp"
+#include "test/support/scripted_server.hpp"
 
 using namespace task_runner::test;
 using json = nlohmann::json;
@@ -234,6 +235,36 @@ TEST_CASE("retry --dead takes those of a channel and a time, counts them first, 
   refused_call(runner, 2, {"retry", "--dry-run", dead[0]}, "--dead");
   refused_call(runner, 2, {"retry", "--dead", "--since", "x"}, "--since");
   refused_call(runner, 2, {"retry", "--dead", "-c", ""}, "--channel");
+}
+
+TEST_CASE("retry --dead tells what was done before a later portion fails") {
+  const scripted_server server({envelope_text(200, "ok", R"({"matched":10000,"done":10000,"more":true})"),
+                                envelope_text(503, "the daemon stops")});
+  process_options start;
+  start.argv = {task_runner_binary(), "retry", "--dead", "--address",
+                "127.0.0.1:" + std::to_string(server.port())};
+  const auto ran = run_process(start, std::chrono::seconds(30));
+  CHECK(ran.end == process_end{true, 1});
+  CHECK(ran.output == "10000\n");
+  CHECK(ran.error_output == "task-runner: the daemon stops\n");
+}
+
+TEST_CASE("push --wait bears with a daemon that is too busy right after the push") {
+  const scripted_server server(
+      {envelope_text(200, "ok", R"({"result":true,"task_id":"a","state":"pending"})"),
+       envelope_text(504, "no answer in time"),
+       envelope_text(200, "ok", R"({"id":"a","state":"finished","outcome":{"kind":"exited","code":0}})")});
+  process_options start;
+  start.argv = {task_runner_binary(),
+                "push",
+                "--wait",
+                "--address",
+                "127.0.0.1:" + std::to_string(server.port()),
+                "--",
+                "true"};
+  const auto ran = run_process(start, std::chrono::seconds(30));
+  CHECK(ran.end == process_end{true, 0});
+  CHECK(ran.error_output.find("the daemon is away") != std::string::npos);
 }
 
 TEST_CASE("why says in a sentence what a task waits for") {

@@ -58,6 +58,11 @@ ALWAYS_THERE = {
 UNPROVOKED = {
     "*": {500, 504},
     "cancel_task": {409},
+    "push_tasks": {409},
+    "cancel_tasks": {409},
+    "retry_tasks": {409},
+    "delete_tasks": {409},
+    "stop_daemon": {409},
     "old_cancel_task": {409},
     "old_cancel_delayed_task": {409},
     "old_delete_failed_task": {409},
@@ -81,6 +86,9 @@ SCENES = (
     tasks.asking_why,
     tasks.acting_on_one,
     tasks.acting_on_many,
+    tasks.repeating,
+    others.the_statistics,
+    others.the_groups,
     others.later_paths,
     others.the_daemon,
 )

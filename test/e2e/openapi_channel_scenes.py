@@ -93,6 +93,41 @@ def changing_what_is_being_removed(calls: api) -> None:
         removal.join()
 
 
+# -- statistics -------------------------------------------------------------------------------------------
+
+
+def the_statistics(calls: api) -> None:
+    make_channel(calls, "measured")
+    await_state(calls, push(calls, "exit 0", "measured"), "finished")
+    for query in ({}, {"span": "1h"}, {"span": "24h"}, {"limit": "1"}, {"channel": "measured"}):
+        calls.call("show_statistics", 200, query=query)
+    for wrong in ({"span": "2h"}, {"channel": "a b"}, {"colour": "red"}):
+        calls.call("show_statistics", 400, query=wrong)
+    calls.call("show_statistics", 404, query={"channel": "none"})
+    calls.call("show_statistics", 422, query={"limit": "1001"})
+    calls.call("show_statistics", 422, query={"channel": "measured", "span": "24h"})
+    page = calls.data("list_channel_statistics", query={"limit": "1"})
+    calls.call("list_channel_statistics", 200, query={"limit": "1000", "cursor": page["next"]})
+    for wrong in ({"cursor": "x"}, {"colour": "red"}):
+        calls.call("list_channel_statistics", 400, query=wrong)
+    calls.call("list_channel_statistics", 422, query={"limit": "0"})
+    remove_channel(calls, "measured")
+
+
+def the_groups(calls: api) -> None:
+    make_channel(calls, "dies")
+    for command in ("echo 'error: 1'; exit 3", "echo 'error: 22'; exit 3", "exit 4"):
+        await_state(calls, push(calls, command, "dies"), "dead")
+    found = calls.data("group_tasks", query={"channel": "dies", "ended_from": 0, "ended_until": "2040-01-01T00:00:00Z"})
+    if [group["count"] for group in found["items"]] != [2, 1]:
+        calls.fault("group_tasks", f"these are no groups: {found}")
+    calls.call("group_tasks", 200, query={"limit": "1"})
+    for wrong in ({"colour": "red"}, {"state": "dead"}, {"ended_from": "soon"}):
+        calls.call("group_tasks", 400, query=wrong)
+    calls.call("group_tasks", 422, query={"limit": "0"})
+    remove_channel(calls, "dies")
+
+
 # -- the predecessor's later paths -------------------------------------------------------------------------
 
 
@@ -157,6 +192,8 @@ def later_paths(calls: api) -> None:
 
 def the_daemon(calls: api) -> None:
     calls.call("say_started", 200)
+    page = calls.call("say_started", 200, headers={"Accept": "text/html"})
+    calls.call("say_started", 304, headers={"Accept": "text/html", "If-None-Match": page.headers["etag"]})
     calls.call("status", 200)
     for wrong in ({"limit": "many"}, {"channel": ""}):
         calls.call("status", 400, query=wrong)
@@ -171,6 +208,8 @@ def the_daemon(calls: api) -> None:
     for code in codes:
         calls.call("show_problem", 200, {"code": code})
     calls.call("show_problem", 404, {"code": "none"})
+    if calls.data("show_daemon")["state"] != "running":
+        calls.fault("show_daemon", "the daemon runs and does not say so")
     page = calls.data("list_actors", query={"limit": "1"})
     calls.call("list_actors", 200, query={"limit": "1000", "cursor": page["next"]})
     for kind in calls.document.parsed["components"]["schemas"]["actor_kind"]["enum"]:

@@ -161,6 +161,10 @@ def looking_at_tasks(calls: api) -> None:
     calls.call("list_tasks", 200)
     page = calls.data("list_tasks", query={"limit": "1"})
     calls.call("list_tasks", 200, query={"limit": "1000", "cursor": page["next"]})
+    for order in ("created", "-created", "ended", "-ended"):
+        page = calls.data("list_tasks", query={"limit": "2", "sort": order})
+        calls.call("list_tasks", 200, query={"sort": order, "cursor": page["next"]})
+    calls.call("list_tasks", 400, query={"sort": "created", "cursor": page["next"]})
     calls.call(
         "list_tasks",
         200,
@@ -184,6 +188,8 @@ def looking_at_tasks(calls: api) -> None:
         {"state": "done"},
         {"cursor": "x"},
         {"colour": "red"},
+        {"sort": "duration"},
+        {"sort": "ended", "state": "pending"},
         {"outcome": "well"},
         {"created_from": "yesterday"},
     ):
@@ -339,6 +345,35 @@ def acting_on_one(calls: api) -> None:
         remove_channel(calls, channel)
 
 
+def repeating(calls: api) -> None:
+    """Requests with a key: the second one gets the answer of the first, another one is refused."""
+    numbers = itertools.count()
+
+    def again(id: str, status: int, path: dict[str, str] | None = None, **call: Any) -> None:
+        headers = {"Idempotency-Key": f"{id} {next(numbers)}"}
+        first = calls.call(id, status, path, headers=headers, **call)
+        second = calls.call(id, status, path, headers=headers, **call)
+        replayed = [one.headers.get("idempotency-replayed") for one in (first, second)]
+        if first.body != second.body or replayed != [None, "true"]:
+            calls.fault(id, f"is not repeated: {first} and then {second}")
+        other = dict(call) | {"body": "another: request\n" if isinstance(call.get("body"), str) else {"x": 1}}
+        calls.call(id, 422, path, headers=headers, **other, sound=False)
+
+    for id in PUSHES:
+        again(id, 200, body={"task": "true"})
+        calls.call(id, 400, headers={"Idempotency-Key": "k" * 256}, body={"task": "true"}, sound=False)
+    again("push_tasks", 200, body='{"task":"true"}\n', media_type="application/x-ndjson")
+    waits = {"id": push(calls, "true", delay=3_600)}
+    again("cancel_task", 200, waits, body={})
+    again("delete_tasks", 200, body={"ids": [waits["id"]]})
+    used = {"Idempotency-Key": "push 0"}
+    for id in ("retry_task", "release_task", "old_retry_failed_task", "resume_channel", "stop_daemon"):
+        calls.call(id, 422, {"id": "none", "channel": PLAIN}, body={}, headers=used, sound=False)
+    again("make_channel", 200, body={"name": "repeated"})
+    again("pause_channel", 200, {"channel": "repeated"}, body={})
+    remove_channel(calls, "repeated")
+
+
 def acting_on_many(calls: api) -> None:
     for id in ("cancel_tasks", "retry_tasks", "delete_tasks"):
         send_examples(calls, id, before=lambda _: push(calls, "exit 1", "mail"))
@@ -347,6 +382,13 @@ def acting_on_many(calls: api) -> None:
             if told["matched"] != 0:
                 calls.fault(id, f"found what is not there: {told}")
         calls.call(id, 200, body={"all": "true", "dry_run": "true", "state": "dead"}, media_type=MULTIPART)
+        named = {"id": push(calls, "true", delay=3_600)}
+        for ids in (f"{named['id']},none", [named["id"], "none"]):
+            told = calls.data(id, body={"ids": ids, "dry_run": True})
+            if [told["matched"], [one["id"] for one in told["refused"]]] != [1, ["none"]]:
+                calls.fault(id, f"of tasks that are named it says {told}")
+        calls.call(id, 400, body={"ids": [named["id"]], "all": True})
+        calls.call(id, 422, body={"ids": [f"t{number}" for number in range(1_001)]}, sound=False)
         calls.call(id, 400, body={})
         calls.call(id, 400, body={"channel": ""})
         calls.call(id, 400, body={"chanel": "mail"})

@@ -60,6 +60,8 @@ struct queue_bench {
       answers.emplace(one.token, std::move(one.value));
     for (auto& what : effects.repairs)
       repairs.push_back(std::move(what));
+    for (auto& change : effects.transitions)
+      transitions.push_back(std::move(change));
   }
 
   /// Commits the oldest submission.
@@ -183,6 +185,7 @@ struct queue_bench {
   std::vector<push_reply> replies;
   std::map<action_token, result<task>> answers;
   std::vector<std::string> repairs;
+  std::vector<task_transition> transitions;
   uint64_t next_token = 1;
 };
 

@@ -351,6 +351,11 @@ void queue_simulation::check(channel& of) {
   });
 }
 
+void queue_simulation::check_when_wanted(channel& of) {
+  if (of.core && of.core->wants_check())
+    check(of);
+}
+
 void queue_simulation::jump_clock() {
   const int64_t shift = (one_in(2) ? 1 : -1) * (one_in(2) ? 86'400'000 : 3'600'000);
   now_ += shift;

@@ -172,6 +172,8 @@ private:
   void change_settings(channel& of);
   void change_workers(channel& of);
   void check(channel& of);
+  /// As the queue's actor does it: an empty queue that is sure of its store is left alone.
+  void check_when_wanted(channel& of);
   void jump_clock();
   /// Whether a lease of the task could be taken back before it begins.
   static bool is_returnable(const channel& of, const task& value);
@@ -212,6 +214,8 @@ private:
   void drain_all();
 
   // Promises (simulated_promises.cpp).
+  /// Of an attempt whose end is counted.
+  void check_ended(const task_transition& change);
   /// The ids of what stands in line in the store, of the first of it.
   std::set<std::string> ids_in_line(const channel& of);
   /// `seen`: what stood in line when the submission was made; what came into line since then, as a key became
@@ -273,6 +277,8 @@ private:
   uint64_t launcher_id_ = 1;
   /// Attempts that were handed out, and those that a launcher began.
   std::set<attempt_key> ordered_ever_;
+  /// Attempts whose end was counted.
+  std::set<attempt_key> ended_ever_;
   std::set<attempt_key> started_ever_;
   /// The launcher under whose name each attempt was leased.
   std::map<attempt_key, uint64_t> leased_for_;

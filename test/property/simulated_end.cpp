@@ -49,7 +49,7 @@ void queue_simulation::settle_everything() {
       if (!undecided_.empty() && &channels_[undecided_.front().channel] == &of && store_jobs_.empty())
         push_some(of);
       if (settled || i % 30 == 0)
-        check(of);
+        check_when_wanted(of);
       if (settled)
         drain_all();
       deliver(of);

@@ -37,6 +37,8 @@ void queue_simulation::apply(channel& of, queue_effects effects) {
   if (effects.slots)
     report_slots(of, *effects.slots);
   for (const auto& change : effects.transitions) {
+    if (change.ended_attempt)
+      check_ended(change);
     if (!change.how)
       continue;
     tally_.finished += change.state == task_state::finished ? 1 : 0;

@@ -51,6 +51,15 @@ void queue_simulation::check_order_to_run(const channel& of, const attempt_order
          "an attempt runs with what task and channel say", order.value.id);
 }
 
+void queue_simulation::check_ended(const task_transition& change) {
+  const attempt_key key{change.task_id, change.attempt};
+  demand(change.how.has_value(), "what has ended has an outcome", change.task_id);
+  // Whether a lost one was handed out by the queue's predecessor, nobody knows.
+  demand(change.how->kind == outcome_kind::lost || ordered_ever_.count(key) > 0,
+         "only the end of what was handed out is counted", change.task_id);
+  demand(ended_ever_.insert(key).second, "no end of an attempt is counted twice", change.task_id);
+}
+
 void queue_simulation::check_start(channel& of, const attempt_order& order) {
   const auto& value = order.value;
   const attempt_key key{value.id, value.attempt};

@@ -94,7 +94,7 @@ void queue_simulation::come_to_rest() {
       hand_over(of);
       if (of.core) // whatever the clock says: alarms are never set far ahead
         apply(of, of.core->tick(now_));
-      check(of);
+      check_when_wanted(of);
     }
     drain_all();
     for (auto& of : channels_)

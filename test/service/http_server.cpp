@@ -247,14 +247,14 @@ TEST_CASE("literal segments win over parameters, for each method on its own") {
   CHECK(client.ask(plain_request("GET", "/tasks/x/y")).status == 404);
 }
 
-TEST_CASE("requests carry their headers and know what the client accepts") {
+TEST_CASE("requests carry their headers and know what the client prefers") {
   http_server server({});
   REQUIRE(server.route("POST", "/headers", [](const http_request& request, http_responder to) {
     to.send(200, "text/plain",
             std::string(request.header("Idempotency-Key").value_or("none")) + "," +
                 std::string(request.header("x-empty").value_or("none")) + "," +
                 std::string(request.header("absent").value_or("none")) + "," +
-                (request.accepts("text/html") ? "html" : "plain") + "," + request.method + "," +
+                (request.prefers("text/html", "text/plain") ? "html" : "plain") + "," + request.method + "," +
                 request.path);
   }));
   REQUIRE(server.start());
@@ -262,7 +262,7 @@ TEST_CASE("requests carry their headers and know what the client accepts") {
   CHECK(client
             .ask(plain_request("POST", "/headers",
                                "idempotency-KEY:\t k 1 \r\nX-Empty:\r\nAccept: application/xhtml+xml, "
-                               "Text/HTML;q=0.9, */*\r\n"))
+                               "Text/HTML;q=0.9, */*;q=0.8\r\n"))
             .body == "k 1,,none,html,POST,/headers");
   CHECK(client.ask(plain_request("POST", "/headers", "Accept: */*\r\n")).body ==
         "none,none,none,plain,POST,/headers");

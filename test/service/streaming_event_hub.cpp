@@ -236,6 +236,32 @@ TEST_CASE("where there is too much to tell everybody learns that something is mi
   CHECK(client.expect("task").at("id") == "next");
 }
 
+TEST_CASE("after too much to tell it is a while before clients are told of anything again") {
+  auto limits = quick();
+  limits.waiting_max = 8;
+  limits.loss_pause = std::chrono::milliseconds(500);
+  hub_server runner(limits);
+  auto client = runner.follow();
+  const std::vector<task_event> many(9, event_of("a", task_state::running));
+  const auto began = std::chrono::steady_clock::now();
+  size_t resets = 0;
+  // Bulk pushes: too much each time.
+  while (resets < 3) {
+    runner.hub.on_task_events(many);
+    while (client.readable(std::chrono::milliseconds(1)))
+      if (const auto event = client.next(); event && event->name == "reset")
+        ++resets;
+  }
+  CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds(1'000));
+  // Behind the last loss everything is told again.
+  runner.hub.on_task_events({event_of("next", task_state::running)});
+  auto event = client.next();
+  while (event && event->name == "reset")
+    event = client.next();
+  REQUIRE(event);
+  CHECK(event->json().at("id") == "next");
+}
+
 TEST_CASE("a filter counts for what is missed as well") {
   hub_server runner(quick());
   auto client = runner.follow("?tasks=1&channel=video");

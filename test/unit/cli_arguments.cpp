@@ -1,8 +1,11 @@
 // Words of a call taken apart by the table of its verb.
 #include "services/cli/arguments.hpp"
+#include "services/cli/push_body.hpp"
+#include "services/wire/task_options_table.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <set>
 
 using namespace task_runner;
@@ -89,4 +92,31 @@ TEST_CASE("cli: the table of verbs is sound") {
       CHECK_FALSE(flag.help.empty());
     }
   }
+}
+
+TEST_CASE("cli: every option of a task is a flag of push, and is read") {
+  const auto flags = option_flags();
+  const auto is_flag = [&](std::string_view name) {
+    std::string flag(name);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    return std::find(flags.begin(), flags.end(), flag) != flags.end();
+  };
+  for (const auto& option : single_options()) {
+    CAPTURE(std::string(option.name));
+    CHECK((option.name == "stdin" || is_flag(option.name) || is_flag(option.alias)));
+  }
+  CHECK(is_flag("retry_on"));
+  CHECK(is_flag("env"));
+  for (const auto& flag : flags)
+    CHECK(find_flag(*find_verb("push"), flag) != nullptr);
+
+  const auto body = read_push_body(
+      must_parse("push", {"--jitter", "0.25", "--backoff-max-s", "90", "--timeout", "2m", "--", "true"}));
+  REQUIRE(body);
+  CHECK(body->options.jitter == 0.25);
+  CHECK(body->options.backoff_max_ms == 90'000);
+  CHECK(body->options.timeout_ms == 120'000);
+  const auto wrong = read_push_body(must_parse("push", {"--jitter", "often", "--", "true"}));
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.failure().message.find("--jitter: ") == 0);
 }

@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <clocale>
+
 using namespace task_runner;
 using namespace task_runner::cli;
 
@@ -42,6 +44,17 @@ TEST_CASE("cli: a JSON value is looked into and written back as it was") {
   CHECK(value["b"].is_object());
   CHECK(parsed(R"({"a":[1,-2.5,true,null,"x\"\n",[],{}]})").dump() ==
         R"({"a":[1,-2.5,true,null,"x\"\n",[],{}]})");
+  const std::string exact = "[9223372036854775808,18446744073709551615,-9223372036854775808]";
+  CHECK(parsed(exact).dump() == exact);
+  CHECK(parsed(exact).items()[2].whole() == INT64_MIN);
+  // A value outlives the one that it was found in.
+  const auto part = parsed(R"({"a":{"b":"text"}})")["a"];
+  CHECK(part["b"].text() == "text");
+  CHECK(part.members().at(0).name == "b");
+  CHECK(json_value().dump() == "null");
+  CHECK(parse_json(std::string(answer_depth_max, '[') + "1" + std::string(answer_depth_max, ']')));
+  CHECK_FALSE(parse_json(std::string(answer_depth_max + 1, '[') + std::string(answer_depth_max + 1, ']')));
+  CHECK_FALSE(parse_json("\"\xff\""));
   CHECK_FALSE(parse_json("{"));
   CHECK_FALSE(parse_json(""));
   CHECK_FALSE(parse_json("{} x"));
@@ -81,6 +94,10 @@ TEST_CASE("cli: text of others is made printable") {
 }
 
 TEST_CASE("cli: columns are counted as terminals do") {
+  REQUIRE(std::setlocale(LC_CTYPE, "C.UTF-8") != nullptr);
+  CHECK(width_of("\xf0\x9f\x98\x80\xef\xb8\x8f") == 2); // an emoji, and a mark that it is one
+  CHECK(width_of("\xe2\x80\x8b") == 0);
+  CHECK(width_of("한국 ﾊ") == 6);
   CHECK(width_of("abc") == 3);
   CHECK(width_of("中文") == 4);
   CHECK(width_of("e\xcc\x81") == 1);
@@ -100,4 +117,17 @@ TEST_CASE("cli: columns are counted as terminals do") {
   CHECK(short_duration(250) == "4m10s");
   CHECK(short_duration(7'500) == "2h05m");
   CHECK(short_duration(273'600) == "3d4h");
+}
+
+TEST_CASE("cli: what is in a task's way is said as far as it is known") {
+  const console terminal;
+  const auto text_of = [&](const std::string& blocker) {
+    return reason_text(
+        parsed(R"({"id":"a","state":"pending","message":"waits","blocked_by":[)" + blocker + "]}"), terminal);
+  };
+  CHECK(text_of(R"({"kind":"limit","name":"worker","value":4,"used":3})").find("worker: 3 of 4 are used") !=
+        std::string::npos);
+  const auto unused = text_of(R"({"kind":"limit","name":"concurrency_max","value":1})");
+  CHECK(unused.find("concurrency_max is 1\n") != std::string::npos);
+  CHECK(unused.find("used") == std::string::npos);
 }

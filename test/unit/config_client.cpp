@@ -51,3 +51,39 @@ TEST_CASE("config: a client refuses what is no address, and a wrong file") {
   input.config_file = write_file(directory, "wrong.ini", "[http]\nadr = :81\n");
   CHECK(found(input).find("refused: " + input.config_file + ":2") == 0);
 }
+
+TEST_CASE("config: the token of an INI file belongs to the daemon of the same file") {
+  const temp_dir directory;
+  const auto ini = write_file(
+      directory, "x.ini", "[http]\naddr = :81\n[client]\naddress = runner.example:82\ntoken = abc.DEF-1\n");
+  const auto token_of = [](const client_input& input) {
+    const auto address = find_daemon_address(input);
+    return address ? address->token : "refused: " + address.failure().message;
+  };
+  client_input input;
+  input.config_file = ini;
+  CHECK(found(input) == "runner.example:82 by " + ini + ":4 [client] address");
+  CHECK(token_of(input) == "abc.DEF-1");
+  input.environment["TASK_RUNNER_TOKEN"] = "other";
+  CHECK(token_of(input) == "other");
+  input.environment.clear();
+  input.address = "elsewhere.example:83";
+  CHECK(token_of(input).empty());
+  input.address.clear();
+  input.config_file = write_file(directory, "y.ini", "[client]\ntoken = abc\n");
+  CHECK(found(input) == "127.0.0.1:60001 by the default");
+  CHECK(token_of(input) == "abc");
+  input.config_file = write_file(directory, "z.ini", "[client]\ntoken = a b\n");
+  CHECK(token_of(input).find("refused: " + input.config_file + ":2 [client] token: ") == 0);
+  CHECK(token_of(input).find("a b") == std::string::npos);
+}
+
+TEST_CASE("config: a client's token is not shown, and an address of port 0 is refused") {
+  const temp_dir directory;
+  const auto loaded = load_ini("[client]\ntoken = geheim\n");
+  REQUIRE(loaded);
+  CHECK(loaded->values.client_token == "geheim");
+  CHECK(describe_settings(loaded->values).find("geheim") == std::string::npos);
+  CHECK(refusal_of(load_ini("[client]\naddress = :0\n")).find("x.ini:2 [client] address") !=
+        std::string::npos);
+}

@@ -50,6 +50,7 @@ TEST_CASE("every key of every section is read") {
                                       "allow-remote = true\n"
                                       "legacy-200 = true\n"
                                       "max-body = 2M\n"
+                                      "idempotency-keep = 90m\n"
                                       "[log]\n"
                                       "level = error\n"
                                       "format = json\n"
@@ -63,6 +64,7 @@ TEST_CASE("every key of every section is read") {
   CHECK_FALSE(values.task_mode);
   CHECK(values.state_dir == "/srv/a");
   CHECK(values.drain_timeout_ms == 300'000);
+  CHECK(values.idempotency_keep_ms == 5'400'000);
   CHECK(values.colorful_tty);
   CHECK(values.redis_host == "r.example");
   CHECK(values.redis_port == 1);
@@ -128,7 +130,7 @@ TEST_CASE("a mistake in the INI file is told with its line") {
                "tasks-max, recoveries-max, colorful-tty"));
   CHECK_THAT(refusal_of_ini("\n[redi]\nhost = x\n"),
              EndsWith("x.ini:2 [redi]: there is no such section; allowed are [daemon], [retention], "
-                      "[output], [redis], [http], [log], "
+                      "[output], [redis], [http], [log], [client], "
                       "[channel.NAME]"));
   CHECK_THAT(refusal_of_ini("[empty]\n"), Contains("x.ini:1 [empty]: there is no such section"));
   CHECK_THAT(refusal_of_ini("[redis]\nhost=a\nhost=b\n"),
@@ -145,7 +147,7 @@ TEST_CASE("a mistake in the INI file is told with its line") {
   CHECK_THAT(refusal_of_ini(std::string("[daemon]\0\n", 10)), Contains("NUL"));
   CHECK_THAT(refusal_of_ini("[http]\nhttp-addr = 127.0.0.1:1\n"),
              Contains("allowed in [http] are addr, allow-host, "
-                      "allow-remote, legacy-200, max-body"));
+                      "allow-remote, legacy-200, max-body, idempotency-keep"));
   CHECK_THAT(refusal_of_ini("[daemon]\nconfig = /x\n"), Contains("there is no such key"));
   CHECK_THAT(refusal_of_ini("[]\nconfig = /x\n"), Contains("x.ini:1 []: there is no such section"));
 }
@@ -170,7 +172,7 @@ TEST_CASE("a value is valid or not alike in flags, environment and INI") {
       {"log-format", "xml"},        {"running-max", "-1"},      {"containment", "none"},
       {"tasks-max", "0"},           {"recoveries-max", "1001"}, {"retention-age", "1w"},
       {"retention-dead-age", "-1"}, {"retention-count", "1M"},  {"retention-bytes", "1T"},
-      {"output-head", "2G"},        {"output-tail", "0"}};
+      {"output-head", "2G"},        {"output-tail", "0"},       {"idempotency-keep", "31d"}};
   constexpr unsigned everywhere = in_flags | in_environment | in_ini;
   for (const auto& row : option_rows()) {
     if ((row.places & everywhere) != everywhere || row.secret)

@@ -130,3 +130,28 @@ TEST_CASE("options and distinct keys of a push are checked") {
   check_refused(item_with([](push_item& item) { item.options.environment.directory = "tmp"; }),
                 error_code::invalid_argument, "cwd");
 }
+
+TEST_CASE("a push of a request that may be repeated has the same id and mark each time") {
+  const push_identity as{make_task_id(1'700'000'000'000), request_batches_begin + 5};
+  push_item first;
+  identify(first, as, 0);
+  CHECK(first.id == as.task_id);
+  REQUIRE(first.origin);
+  CHECK(is_of_request(*first.origin));
+  CHECK(first.origin->batch == as.batch);
+  push_item later;
+  identify(later, as, 999);
+  CHECK(later.origin->position == 999);
+  CHECK(later.id != first.id);
+  CHECK(is_valid_name(later.id));
+  CHECK(later.id.substr(0, 28) == first.id.substr(0, 28));
+  push_item again;
+  identify(again, as, 999);
+  CHECK(again.id == later.id);
+  push_item named;
+  named.id = "of-the-client";
+  identify(named, as, 3);
+  CHECK(named.id == "of-the-client");
+  CHECK_FALSE(is_of_request(push_origin{uint64_t{1} << 62, 0}));
+  CHECK(make_sibling_id("00000000-0000-7000-8000-0000ffffffff", 1) == "00000000-0000-7000-8000-000000000000");
+}

@@ -56,7 +56,8 @@ TEST_CASE("every error code has a name of its own and a status of HTTP") {
       {error_code::out_of_range, 422},     {error_code::queue_full, 429},
       {error_code::internal, 500},         {error_code::overloaded, 503},
       {error_code::draining, 503},         {error_code::unavailable, 503},
-      {error_code::timeout, 504}};
+      {error_code::timeout, 504},          {error_code::in_progress, 409},
+      {error_code::key_reused, 422}};
   std::set<std::string> names;
   for (const auto& [code, status] : expected) {
     CHECK(http_status(code) == status);

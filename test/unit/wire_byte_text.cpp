@@ -17,6 +17,14 @@ TEST_CASE("base64") {
   CHECK(encode_base64(std::string("\xff\xfe\0", 3)) == "//4A");
 }
 
+TEST_CASE("base64 is read back, and what is none is not") {
+  for (const auto& bytes : {std::string(), std::string("f"), std::string("fo"), std::string("foo"),
+                            std::string("foobar"), std::string("\xff\xfe\0\x80", 4)})
+    CHECK(decode_base64(encode_base64(bytes)) == bytes);
+  for (const std::string text : {"Z", "Zg", "Zg=", "=", "====", "Z===", "Zm9v!A==", "Zg==Zg==", "Zm 9"})
+    CHECK_FALSE(decode_base64(text));
+}
+
 TEST_CASE("a text that was cut anywhere keeps its whole characters, and no more") {
   const std::string text = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80z";
   for (size_t cut = 0; cut <= text.size(); ++cut) {

@@ -1,0 +1,435 @@
+// One thread looks: at channels, the daemon, the list of tasks and the output that is shown. Where that takes
+// the daemon long, as with thousands of channels, it looks at them less often.
+#include "services/cli/top_feed.hpp"
+
+#include "services/cli/task_view.hpp"
+#include "services/wire/json_text.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <exception>
+#include <utility>
+
+namespace task_runner::cli {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds look_connect_within{1'000};
+constexpr milliseconds look_answer_within{5'000};
+/// Wishes that change in a row, as when somebody scrolls, are looked at no closer than this.
+constexpr milliseconds looks_apart{150};
+/// The daemon itself changes seldom.
+constexpr milliseconds daemon_apart{5'000};
+/// Statistics are made once in this time at most, a page after the other.
+constexpr milliseconds fares_apart{5'000};
+constexpr milliseconds fares_apart_max{3'600'000};
+constexpr int fares_page = 500;
+/// Channels are asked for so many times as seldom as it takes to answer, up to a bound.
+constexpr int channel_rest = 10;
+constexpr milliseconds channels_apart_max{10'000};
+/// So much of the end of an output is read at first, bytes; and so many pieces in one look.
+constexpr uint64_t output_begin_bytes = 65'536;
+constexpr size_t output_pieces_max = 8;
+/// While an end is awaited.
+constexpr milliseconds end_step{20};
+
+std::string object_of(std::string_view name, std::string_view value) {
+  std::string text;
+  json_writer(text).begin_object().member(name, value).end_object();
+  return text;
+}
+
+std::string workers_text(int64_t workers) {
+  return std::to_string(workers) + (workers == 1 ? " worker" : " workers");
+}
+
+} // namespace
+
+double steady_seconds() noexcept {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+top_feed::top_feed(const daemon_place& place, const std::string& token, milliseconds interval,
+                   const console& terminal, std::function<void()> wake)
+    : interval_(interval)
+    , terminal_(terminal)
+    , wake_(std::move(wake)) {
+  for (size_t i = 0; i < top_hands + 1; ++i)
+    daemons_.push_back(std::make_unique<daemon_api>(place, token));
+  daemons_[0]->hurry(look_connect_within, look_answer_within);
+  for (size_t i = 1; i < daemons_.size(); ++i)
+    daemons_[i]->hurry(look_connect_within, answer_timeout);
+  // Signals are for the thread that reads keys.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  threads_alive_ = daemons_.size();
+  const auto run = [this](auto work) {
+    return [this, work] {
+      work();
+      const std::lock_guard<std::mutex> guard(mutex_);
+      --threads_alive_;
+      changed_.notify_all();
+    };
+  };
+  threads_.emplace_back(run([this] { watch(); }));
+  for (size_t i = 1; i < daemons_.size(); ++i)
+    threads_.emplace_back(run([this, i] { lend_hand(*daemons_[i]); }));
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+top_feed::~top_feed() {
+  {
+    std::unique_lock<std::mutex> guard(mutex_);
+    ends_ = true;
+    changed_.notify_all();
+    while (threads_alive_ > 0) {
+      // A call may begin right behind this, so it is broken again until its thread has ended.
+      guard.unlock();
+      for (const auto& one : daemons_)
+        one->stop();
+      guard.lock();
+      changed_.wait_for(guard, end_step, [this] { return threads_alive_ == 0; });
+    }
+  }
+  for (auto& one : threads_)
+    one.join();
+}
+
+void top_feed::want(const top_wish& wish) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (wish.lists_as(wish_) && wish.task == wish_.task && wish.output_turn == wish_.output_turn)
+    return;
+  wish_ = wish;
+  wish_is_new_ = true;
+  changed_.notify_all();
+}
+
+bool top_feed::order(top_order order) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (orders_.size() >= top_orders_max)
+    return false;
+  orders_.push_back(std::move(order));
+  changed_.notify_all();
+  return true;
+}
+
+std::vector<top_news> top_feed::take() {
+  std::vector<top_news> taken;
+  const std::lock_guard<std::mutex> guard(mutex_);
+  taken.swap(news_);
+  changed_.notify_all();
+  return taken;
+}
+
+double top_feed::silent_s() const {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  return asked_at_ ? std::chrono::duration<double>(steady::now() - *asked_at_).count() : 0;
+}
+
+void top_feed::post(top_news news) {
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    news_.push_back(std::move(news));
+  }
+  wake_();
+}
+
+void top_feed::watch() {
+  auto due = steady::now();
+  auto looked_at = due - looks_apart;
+  for (;;) {
+    top_wish wish;
+    bool at_everything = false;
+    {
+      std::unique_lock<std::mutex> guard(mutex_);
+      for (;;) {
+        if (ends_)
+          return;
+        const auto now = steady::now();
+        const auto next = wish_is_new_ || is_urgent_ ? std::min(due, looked_at + looks_apart) : due;
+        if (news_.size() >= top_news_max) {
+          changed_.wait(guard);
+          continue;
+        }
+        if (now >= next)
+          break;
+        changed_.wait_until(guard, next);
+      }
+      at_everything = steady::now() >= due || is_urgent_;
+      wish = wish_;
+      if (is_urgent_)
+        channels_due_ = {};
+      wish_is_new_ = false;
+      is_urgent_ = false;
+    }
+    looked_at = steady::now();
+    if (at_everything)
+      due = looked_at + interval_;
+    top_news news;
+    news.asked_at_s = steady_seconds();
+    try {
+      look(wish, at_everything, news);
+    } catch (const std::exception& failure) { // out of memory
+      news = {};
+      news.failure = std::string("its answer could not be read: ") + failure.what();
+    }
+    post(std::move(news));
+  }
+}
+
+void top_feed::look(const top_wish& wish, bool at_everything, top_news& news) {
+  if (at_everything && steady::now() >= channels_due_ && !look_at_channels(news))
+    return;
+  if (at_everything && steady::now() >= daemon_due_ && !look_at_daemon(news))
+    return;
+  if (at_everything && steady::now() >= fares_due_ && !look_at_fares(news))
+    return;
+  if (look_at_tasks(wish, news) && !wish.task.empty())
+    look_at_output(wish, news);
+}
+
+bool top_feed::fail(const api_reply& reply, top_news& news) const {
+  // An end of this program breaks its calls; nobody looks any more.
+  news.failure = printable(reply.message);
+  news.is_unreached = reply.status == 0;
+  return false;
+}
+
+api_reply top_feed::ask(const std::string& target, top_news& news) {
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (ends_) {
+      api_reply none;
+      fail(none, news);
+      return none;
+    }
+    asked_at_ = steady::now();
+  }
+  auto reply = daemons_[0]->get(target);
+  const std::lock_guard<std::mutex> guard(mutex_);
+  asked_at_.reset();
+  if (!reply.is_ok() && reply.status != 404)
+    fail(reply, news);
+  return reply;
+}
+
+bool top_feed::look_at_channels(top_news& news) {
+  const auto began = steady::now();
+  const auto reply = ask("/api/v1/channels", news);
+  if (!reply.is_ok())
+    return fail(reply, news);
+  auto& channels = news.channels.emplace();
+  for (const auto& one : reply.data()["items"].items())
+    channels.push_back(read_top_channel(one));
+  some_channel_ = channels.empty() ? std::string() : reply.data()["items"].items()[0]["name"].text();
+  const auto now = steady::now();
+  const auto rest = std::min<steady::duration>((now - began) * channel_rest, channels_apart_max);
+  channels_due_ = began + rest;
+  return true;
+}
+
+bool top_feed::look_at_daemon(top_news& news) {
+  // With a channel, as all of them would be much more than is looked at.
+  const auto reply = ask(some_channel_.empty() ? std::string("/status?limit=1")
+                                               : "/status?limit=1&channel=" + url_encoded(some_channel_),
+                         news);
+  if (news.failure)
+    return false;
+  if (!reply.is_ok())
+    return true; // that channel has just gone; another one is asked for the next time
+  news.daemon = read_top_daemon(reply.envelope["daemon"]);
+  daemon_due_ = steady::now() + daemon_apart;
+  return true;
+}
+
+bool top_feed::look_at_fares(top_news& news) {
+  const auto cursor = fares_cursor_.empty() ? std::string() : "&cursor=" + url_encoded(fares_cursor_);
+  const auto reply = ask("/api/v1/statistics/channels?limit=" + std::to_string(fares_page) + cursor, news);
+  if (news.failure)
+    return false;
+  // A daemon that keeps none is not asked again soon; a page that follows comes with the next look.
+  const auto rest = reply.status == 404 ? fares_apart_max : fares_apart;
+  for (const auto& one : reply.data()["items"].items())
+    news.fares.push_back(read_top_fare(one));
+  fares_cursor_ = reply.data()["next"].text();
+  if (fares_cursor_.empty())
+    fares_due_ = steady::now() + rest;
+  return true;
+}
+
+bool top_feed::list(const std::string& query, top_tasks& into, top_news& news) {
+  const auto reply = ask("/api/v1/tasks?limit=" + std::to_string(into.wish.limit) + query, news);
+  if (news.failure)
+    return false;
+  for (const auto& one : reply.data()["items"].items())
+    into.items.push_back(read_top_task(one));
+  into.is_cut = into.is_cut || !reply.data()["next"].text().empty();
+  return true;
+}
+
+bool top_feed::look_at_tasks(const top_wish& wish, top_news& news) {
+  top_tasks found;
+  found.wish = wish;
+  std::string rest;
+  if (!wish.channel.empty())
+    rest += "&channel=" + url_encoded(wish.channel);
+  if (wish.view == top_view::unfinished && !wish.channel.empty() && wish.name.empty()) {
+    // The one answer that has tasks in the order in which they will run.
+    const auto reply = ask("/status?limit=" + std::to_string(wish.limit) + rest, news);
+    if (news.failure)
+      return false;
+    for (const auto& one : reply.data()["tasks"].items())
+      found.items.push_back(read_top_task(one));
+    found.is_cut = reply.data()["count"].whole() > static_cast<int64_t>(found.items.size());
+    news.tasks = std::move(found);
+    return true;
+  }
+  if (!wish.name.empty())
+    rest += "&name=" + url_encoded(wish.name);
+  bool done = false;
+  if (wish.view == top_view::unfinished)
+    done = list("&state=running" + rest, found, news) &&
+           list("&state=pending,delayed&sort=created" + rest, found, news);
+  else
+    done = list((wish.view == top_view::dead ? "&state=dead" : "&state=finished,dead,cancelled") +
+                    ("&sort=-ended" + rest),
+                found, news);
+  if (done)
+    news.tasks = std::move(found);
+  return done;
+}
+
+bool top_feed::look_at_output(const top_wish& wish, top_news& news) {
+  auto& daemon = *daemons_[0];
+  const auto& task = wish.task;
+  if (output_.turn != wish.output_turn || !output_.feed) {
+    const auto piece = daemon.output(task, 0, INT64_MAX);
+    if (!piece.how.is_ok() && piece.how.status != 404)
+      return fail(piece.how, news);
+    output_ = {};
+    output_.turn = wish.output_turn;
+    output_.skipped = piece.size - std::min(piece.size, output_begin_bytes);
+    output_.feed = std::make_unique<polled_output>(daemon, task, output_.skipped);
+  }
+  for (size_t i = 0; i < output_pieces_max; ++i) {
+    auto found = output_.feed->next();
+    if (found.what == output_piece::kind::failed && found.failure.status != 404)
+      return fail(found.failure, news); // the next look goes on where this one was
+    top_output_news told;
+    told.task = task;
+    told.turn = wish.output_turn;
+    told.what = found.what;
+    told.bytes = std::move(found.bytes);
+    told.attempt = output_.feed->attempt();
+    told.skipped = output_.skipped;
+    if (found.what == output_piece::kind::failed)
+      told.failure = printable(found.failure.message);
+    if (found.what == output_piece::kind::ended) {
+      told.state = printable(found.task["state"].text());
+      told.outcome = outcome_text(found.task["outcome"]);
+    }
+    news.output.push_back(std::move(told));
+    if (found.what != output_piece::kind::output && found.what != output_piece::kind::output_after_gap &&
+        found.what != output_piece::kind::next_attempt)
+      break;
+  }
+  return true;
+}
+
+void top_feed::lend_hand(daemon_api& daemon) {
+  for (;;) {
+    top_order order;
+    {
+      std::unique_lock<std::mutex> guard(mutex_);
+      const auto next = [this] {
+        return std::find_if(orders_.begin(), orders_.end(),
+                            [this](const top_order& one) { return in_hand_.count(one.about) == 0; });
+      };
+      changed_.wait(guard, [&] { return ends_ || next() != orders_.end(); });
+      if (ends_)
+        return;
+      const auto found = next();
+      order = std::move(*found);
+      orders_.erase(found);
+      in_hand_.insert(order.about);
+    }
+    top_news news;
+    news.asked_at_s = steady_seconds();
+    try {
+      news.answer = carry_out(daemon, order);
+    } catch (const std::exception& failure) { // out of memory
+      news.answer = top_answer{order, false, std::string("it could not be done: ") + failure.what(), {}};
+    }
+    {
+      const std::lock_guard<std::mutex> guard(mutex_);
+      in_hand_.erase(order.about);
+      is_urgent_ = true; // what it has changed is to be seen
+      changed_.notify_all();
+    }
+    post(std::move(news));
+  }
+}
+
+top_answer top_feed::carry_out_text(daemon_api& daemon, const top_order& order) const {
+  const bool is_why = order.verb == top_verb::why;
+  const auto reply = daemon.get(task_path(order.about, is_why ? "/why" : ""));
+  if (!reply.is_ok())
+    return {order, false, printable(reply.message), {}};
+  return {
+      order, true, is_why ? reason_text(reply.data(), terminal_) : task_details(reply.data(), terminal_), {}};
+}
+
+top_answer top_feed::carry_out(daemon_api& daemon, const top_order& order) const {
+  api_reply reply;
+  switch (order.verb) {
+  case top_verb::why:
+  case top_verb::details:
+    return carry_out_text(daemon, order);
+  case top_verb::pause:
+    reply = daemon.post(channel_path(order.about, "/pause"));
+    break;
+  case top_verb::resume:
+    reply = daemon.post(channel_path(order.about, "/resume"));
+    break;
+  case top_verb::set_workers:
+    reply = daemon.patch(channel_path(order.about), object_of("worker", order.value));
+    break;
+  case top_verb::cancel:
+    reply = daemon.post(task_path(order.about, "/cancel"));
+    break;
+  case top_verb::kill:
+    reply = daemon.post(task_path(order.about, "/signal"), object_of("signal", order.value));
+    break;
+  case top_verb::retry:
+    reply = daemon.post(task_path(order.about, "/retry"));
+    break;
+  case top_verb::none:
+  case top_verb::quit:
+  case top_verb::redraw:
+    break;
+  }
+  top_answer answer{order, reply.is_ok(), printable(reply.message), {}};
+  if (!answer.is_ok)
+    return answer;
+  const auto remark = reply.message == "ok" ? std::string() : "; " + answer.text;
+  const bool is_of_channel =
+      order.verb == top_verb::pause || order.verb == top_verb::resume || order.verb == top_verb::set_workers;
+  if (is_of_channel) {
+    answer.channel = read_top_channel(reply.data());
+    answer.text = answer.channel->name + (order.verb == top_verb::set_workers
+                                              ? " has " + workers_text(answer.channel->workers)
+                                              : " is " + answer.channel->state);
+  } else if (order.verb == top_verb::kill) {
+    answer.text = "signal " + printable(order.value) + " was sent to " + order.about;
+  } else {
+    answer.text = end_text(reply.data());
+  }
+  answer.text += remark;
+  return answer;
+}
+
+} // namespace task_runner::cli
