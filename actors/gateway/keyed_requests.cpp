@@ -3,7 +3,7 @@
 
 #include "actors/gateway/ask.hpp"
 #include "services/domain/names.hpp"
-#include "services/domain/sha256.hpp"
+#include "services/wire/sha256.hpp"
 #include "services/observability/log.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SHA-256 against the examples of its standard, whatever pieces the bytes come in.
 // The digests are those of FIPS 180-4's examples and of sha256sum.
-#include "services/domain/sha256.hpp"
+#include "services/wire/sha256.hpp"
 
 #include <catch2/catch.hpp>
 
