@@ -49,7 +49,7 @@ result<push_lines> decode_lines(const http_request& request) {
   return push_lines{std::make_shared<const std::string>(request.body), request.identity};
 }
 
-std::string render_lines(push_lines_reply reply) {
+std::string render_lines(const push_lines_reply& reply) {
   std::string text = "{\"accepted\":" + std::to_string(reply.accepted) +
                      ",\"duplicates\":" + std::to_string(reply.duplicates) +
                      ",\"refused\":" + std::to_string(reply.refused) + ",\"results\":";
