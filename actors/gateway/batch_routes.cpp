@@ -77,7 +77,7 @@ void push_tasks(const gateway_pointer& shared, const http_request& request, cons
                                  : std::to_string(reply.refused) + " of " + std::to_string(lines_told) +
                                        " tasks refused; the results say why";
         auto unsent = std::move(reply.unsent);
-        responder.send_envelope(200, message, render_lines(std::move(reply)), {}, {}, std::move(unsent));
+        responder.send_envelope(200, message, render_lines(reply), {}, {}, std::move(unsent));
       },
       [responder](const error& why) {
         responder.fail(why.code == error_code::timeout ? unanswered_batch() : why);

@@ -68,7 +68,8 @@ TEST_CASE("fault: a start without memory or threads ends in one line with code 1
 #else
   test_daemon runner;
   CHECK(runner.stop() == process_end{true, 0});
-  for (const int kib : {30'000, 50'000, 80'000, 100'000})
+  // With less the loader itself gives up: it maps the libraries before there is a program.
+  for (const int kib : {45'000, 60'000, 80'000, 100'000})
     check_given_up(runner, "-v " + std::to_string(kib), "limits on");
   // From here on it may or may not be enough; whatever it is, the end is an orderly one.
   for (int kib = 110'000; kib <= 240'000; kib += 10'000) {

@@ -263,7 +263,7 @@ TEST_CASE("every error has the members of RFC 9457, in the envelope or alone, an
     CHECK(page.json().at("data").at("title") == error.at("title"));
     CHECK(page.json().at("data").at("status") == bad.status);
   }
-  CHECK(runner.http().get("/api/v1/problems").json().at("data").at("items").size() == 13);
+  CHECK(runner.http().get("/api/v1/problems").json().at("data").at("items").size() == 15);
   CHECK(runner.http().get("/api/v1/problems/none").status == 404);
 }
 
