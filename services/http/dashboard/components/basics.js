@@ -1,5 +1,5 @@
 // Small things that many pages show: states, outcomes, times, failures, emptiness, menus, dialogs.
-import { html, useEffect, useId, useRef } from '../core/html.js';
+import { html, useEffect, useId, useLayoutEffect, useRef } from '../core/html.js';
 import { duration, from_now, moment, outcome } from '../core/format.js';
 import { link } from '../core/router.js';
 import { Icon } from './icons.js';
@@ -42,7 +42,8 @@ export const Loading = ({ what }) => html`<div class="loading" role="status">Loa
 
 /** The head of a page: its title, and what can be done. */
 export const PageHead = ({ title, children, note }) => {
-  useEffect(() => { document.title = `${title} · TaskRunner`; }, [title]);
+  // Together with the page itself: whoever sees the one sees the other.
+  useLayoutEffect(() => { document.title = `${title} · TaskRunner`; }, [title]);
   return html`<header class="page-head"><h1>${title}</h1>${note}<div class="page-actions">${children}</div></header>`;
 };
 
