@@ -3,8 +3,8 @@
 
 #include "actors/gateway/ask.hpp"
 #include "services/domain/names.hpp"
-#include "services/wire/sha256.hpp"
 #include "services/observability/log.hpp"
+#include "services/wire/sha256.hpp"
 
 #include <algorithm>
 #include <exception>
