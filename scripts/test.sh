@@ -111,7 +111,7 @@ test_sanitized() {
 
 # test_programs PRESET: all of them but those that run whole daemons.
 test_programs() {
-  sed -nE 's/^build (test-[a-z0-9-]+): CXX_EXECUTABLE_LINKER.*/\1/p' "$(build_directory "$1")/build.ninja" | grep -vxE 'test-(e2e|crash)'
+  sed -nE 's/^build (test-[a-z0-9-]+)[ :].*CXX_EXECUTABLE_LINKER.*/\1/p' "$(build_directory "$1")/build.ninja" | grep -vxE 'test-(e2e|crash)'
 }
 
 "$root/scripts/install-packages" build test
@@ -124,6 +124,8 @@ else
   export TASK_RUNNER_SEEDS=${TASK_RUNNER_SEEDS:-500}
   configure asan on
   mapfile -t programs < <(test_programs asan)
+  # Without names everything would be built, whole daemons too.
+  [[ ${#programs[@]} -gt 0 ]] || fail "no test program was found in build/asan/build.ninja"
   configure tsan on
   code=0
   # Both run, whatever the first finds.
