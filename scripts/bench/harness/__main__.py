@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import end_to_end, flat, latency, machine, plot, push, redis_drain, report, wide_idle
+from . import end_to_end, flat, followers, latency, machine, plot, push, redis_drain, report, wide_idle
 from .bench import bench
 from .figures import measurement
 from .processes import bench_error
@@ -42,6 +42,7 @@ MEASUREMENTS: dict[str, kind] = {
     "redis-drain": kind(redis_drain.measure, ("sqlite_limit",)),
     "latency": kind(latency.measure, ("sqlite_limit", "paced_spawn", "stamp")),
     "flat": kind(flat.measure, ("load_http",)),
+    "followers": kind(followers.measure, ("follow_http",)),
     "wide": kind(wide_idle.measure_wide),
     "idle": kind(wide_idle.measure_idle),
 }

@@ -24,6 +24,7 @@ BUILD: dict[str, list[str]] = {
     "spawn_limit": ["gcc", *STRICT, "spawn_limit.c"],
     "sqlite_limit": ["gcc", *STRICT, "sqlite_limit.c", "-lsqlite3"],
     "load_http": ["gcc", *STRICT, "-pthread", "load_http.c"],
+    "follow_http": ["gcc", *STRICT, "follow_http.c"],
     "noop_http": ["g++", *STRICT, "-std=c++17", "noop_http.cpp", "-lpistache", "-pthread"],
 }
 

@@ -5,14 +5,13 @@ full one then gets 10,000,000 tasks, and is started anew.
 """
 from __future__ import annotations
 
-import http.client
 import time
 from contextlib import ExitStack
 
 from .bench import bench
 from .figures import against, interleave, line, measurement, median, middle_costs, percentile
 from .processes import bench_error, read_memory_mb, wait_for
-from .servers import task_runner
+from .servers import task_runner, time_of_requests_ms
 
 CONNECTIONS = 32
 
@@ -92,22 +91,6 @@ class two_daemons:
             ends.callback(self.empty.stop)
 
 
-def status_times_ms(daemon: task_runner, count: int) -> list[float]:
-    """GET /status with everything it lists by default, over one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
-    times: list[float] = []
-    for _ in range(count):
-        began = time.monotonic()
-        connection.request("GET", "/status", headers={"Connection": "keep-alive"})
-        answer = connection.getresponse()
-        answer.read()
-        times.append((time.monotonic() - began) * 1000)
-        if answer.status != 200:
-            raise bench_error(f"GET /status was answered with {answer.status}")
-    connection.close()
-    return times
-
-
 def measure_long(shared: bench, daemon: task_runner, found: measurement) -> None:
     target = shared.amount(10_000_000, 100_000)
     seconds = fill(daemon, target)
@@ -161,7 +144,7 @@ def measure(shared: bench) -> measurement:
                 "full": lambda: both.push_p99_ms(both.full, pushes),
             },
         )
-        times = status_times_ms(both.full, shared.amount(200, 20))
+        times = time_of_requests_ms(both.full, "/status", count=shared.amount(200, 20))
         memory = read_memory_mb(both.full.process.pid)
         peak, own = (read_memory_mb(both.full.process.pid, field) for field in ("VmHWM", "RssAnon"))
         found.lines.append(

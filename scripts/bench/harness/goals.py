@@ -129,6 +129,14 @@ GOALS: dict[str, goal] = {
     "flat.long-memory": goal(
         "MB", False, 128.0, None, "memory with 10,000,000 tasks queued", "排有 10,000,000 个任务时的内存"
     ),
+    "followers.slowest": goal(
+        "ms",
+        False,
+        50.0,
+        None,
+        "slowest GET /status while 1,000 clients follow an output",
+        "1,000 个客户端跟随输出时最慢的 GET /status",
+    ),
     "wide.cpu": goal(
         "percent",
         False,

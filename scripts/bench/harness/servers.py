@@ -287,3 +287,22 @@ class task_runner:
                 except (OSError, ValueError, http.client.HTTPException, subprocess.TimeoutExpired):
                     self.process.terminate()
             self.shared.processes.stop(self.process, 30)
+
+
+def time_of_requests_ms(
+    daemon: task_runner, path: str, *, count: int | None = None, seconds: float | None = None
+) -> list[float]:
+    """GET so many times, or for so long, one after the other over one connection; each must be answered with 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
+    times: list[float] = []
+    ends_at = None if seconds is None else time.monotonic() + seconds
+    while time.monotonic() < ends_at if ends_at is not None else len(times) < (count or 0):
+        began = time.monotonic()
+        connection.request("GET", path, headers={"Connection": "keep-alive"})
+        answer = connection.getresponse()
+        answer.read()
+        times.append((time.monotonic() - began) * 1000)
+        if answer.status != 200:
+            raise bench_error(f"GET {path} was answered with {answer.status}")
+    connection.close()
+    return times
