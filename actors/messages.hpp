@@ -50,6 +50,8 @@ struct push_lines_reply {
   uint64_t accepted = 0;
   uint64_t duplicates = 0;
   uint64_t refused = 0;
+  /// Whether a line was refused for the moment only: the same body, sent again, may bring it in.
+  bool is_undecided = false;
   /// A JSON array with an object for every line that is not blank, in their order.
   std::string results;
   /// Set when one answer does for all lines; `results` is empty then.
@@ -326,7 +328,7 @@ struct tasks_reply {
   /// How many were found; for `dry_run` that is all.
   uint64_t matched = 0;
   uint64_t done = 0;
-  /// Whether more match than `limit`, or there was no time for some.
+  /// Whether more match than `limit`, or there was no time for some, or they could not be read.
   bool more = false;
   /// The first refusals: id and reason. Of tasks that were named, all for which the verb was not carried out.
   std::vector<std::pair<std::string, error>> refused;

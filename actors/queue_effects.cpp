@@ -158,11 +158,11 @@ void tell_observer(queue_pointer self, const queue_effects& effects) {
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
-/// Counts what the core does not: pushes that were accepted, how attempts ended and what they took.
+/// Counts what the core does not: pushes that became a task now, how attempts ended and what they took.
 void count_effects(channel_metrics& metrics, const queue_effects& effects) {
   for (const auto& finished : effects.answers)
     for (const auto& reply : finished.replies)
-      if (reply.accepted)
+      if (reply.accepted && reply.state)
         metrics.pushed.fetch_add(1, relaxed);
   for (const auto& change : effects.transitions) {
     if (!change.ended_attempt || !change.how)

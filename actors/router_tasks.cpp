@@ -270,9 +270,13 @@ void take_named(router_pointer self, const bulk_pointer& job, size_t from, size_
   job->reading = false;
   const auto& ids = job->request.ids;
   if (!page) {
-    job->reply.failure = page.failure();
+    // What was done for those before is told in any case.
+    if (from == 0)
+      job->reply.failure = page.failure();
+    else
+      for (size_t i = from; i < ids.size(); ++i)
+        note_refusal(job, ids[i], page.failure());
     job->looked_up = ids.size();
-    job->waiting.clear();
   } else {
     job->looked_up = from + count;
     std::set<std::string> found;
@@ -293,9 +297,11 @@ void take_named(router_pointer self, const bulk_pointer& job, size_t from, size_
 void take_page(router_pointer self, const bulk_pointer& job, result<task_page> page) {
   job->reading = false;
   if (!page) {
-    job->reply.failure = page.failure();
+    if (job->after.is_beginning())
+      job->reply.failure = page.failure();
+    else
+      job->reply.more = true;
     job->listed = true;
-    job->waiting.clear();
   } else {
     for (auto& value : page->tasks) {
       if (job->reply.matched >= job->request.limit) {

@@ -8,6 +8,8 @@ namespace task_runner {
 
 namespace {
 
+/// Tells a cursor that is a name from those of task listings.
+constexpr char name_cursor_letter = 'n';
 constexpr uint32_t actors_limit_default = 100;
 constexpr uint32_t actors_limit_max = 1'000;
 
@@ -29,15 +31,9 @@ result<std::string> decode_kind(const flat_member& member) {
   return error{error_code::invalid_argument, "\"kind\" is none of actors; give " + known};
 }
 
-/// The name behind which the list goes on: any is good, as an actor may be gone by now.
-result<std::string> decode_name_cursor(const flat_member& member) {
-  auto cursor = read_text(member);
-  if (!cursor)
-    return cursor;
-  if (cursor->size() < 2 || cursor->front() != 'a')
-    return error{error_code::invalid_argument,
-                 "\"cursor\" is not one; give \"next\" of the answer before, or leave it out"};
-  return cursor->substr(1);
+result<void> take_cursor(const flat_member& member, std::string& after) {
+  const auto cursor = read_text(member);
+  return cursor ? put(decode_name_cursor(*cursor), after) : cursor.failure();
 }
 
 result<void> take_member(const flat_member& member, list_actors& listing) {
@@ -46,7 +42,7 @@ result<void> take_member(const flat_member& member, list_actors& listing) {
   if (member.name == "kind")
     return put(decode_kind(member), listing.filter.kind);
   if (member.name == "cursor")
-    return put(decode_name_cursor(member), listing.after);
+    return take_cursor(member, listing.after);
   if (member.name != "limit")
     return unknown_member(member.name, "channel, kind, limit, cursor");
   auto limit = read_whole(member, 1, actors_limit_max);
@@ -59,7 +55,14 @@ result<void> take_member(const flat_member& member, list_actors& listing) {
 } // namespace
 
 std::string encode_cursor(std::string_view name) {
-  return 'a' + std::string(name);
+  return name_cursor_letter + std::string(name);
+}
+
+result<std::string> decode_name_cursor(std::string_view cursor) {
+  if (cursor.size() < 2 || cursor.front() != name_cursor_letter)
+    return error{error_code::invalid_argument,
+                 "\"cursor\" is not one; give \"next\" of the answer before, or leave it out"};
+  return std::string(cursor.substr(1));
 }
 
 result<list_actors> decode_actor_list(const http_request& request) {

@@ -31,7 +31,7 @@ void count_origin(actor_probe& probe, ask_origin origin) {
   case ask_origin::daemon:
     probe.count(gateway_edge::from_daemon);
     break;
-  case ask_origin::batch:
+  case ask_origin::counted:
     break;
   }
 }

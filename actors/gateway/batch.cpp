@@ -157,7 +157,7 @@ void take_turn(batch_pointer self, const open_batch_pointer& one) {
   };
   const auto& d = self->state.dependencies;
   d.probe->count(batch_edge::to_gateway);
-  self->request(d.asker, slice_timeout, ask_request{[](asker_pointer) {}, ask_origin::batch})
+  self->request(d.asker, slice_timeout, ask_request{[](asker_pointer) {}, ask_origin::counted})
       .then(step, [step](const caf::error&) { step(); });
 }
 

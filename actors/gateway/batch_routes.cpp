@@ -76,8 +76,14 @@ void push_tasks(const gateway_pointer& shared, const http_request& request, cons
                                  ? std::string("ok")
                                  : std::to_string(reply.refused) + " of " + std::to_string(lines_told) +
                                        " tasks refused; the results say why";
-        auto unsent = std::move(reply.unsent);
-        responder.send_envelope(200, message, render_lines(reply), {}, {}, std::move(unsent));
+        // What is decided is told with 200. What is not asks for another try, so this is no last word to be
+        // kept.
+        held_answer told;
+        told.meant_status = reply.is_undecided ? http_status(error_code::unavailable) : told.status;
+        told.content_type = envelope_content_type;
+        told.body = make_envelope(told.status, message, render_lines(reply));
+        told.hold = std::move(reply.unsent);
+        responder.send(told);
       },
       [responder](const error& why) {
         responder.fail(why.code == error_code::timeout ? unanswered_batch() : why);

@@ -83,7 +83,7 @@ void keyed_requests::handle(const http_request& request, const http_responder& r
     return;
   }
   auto fingerprint = fingerprint_of(request);
-  if (auto entered = enter(*key, fingerprint); !entered) {
+  if (auto entered = enter(*key, fingerprint, request.body.size()); !entered) {
     const bool soon = entered.failure().code == error_code::in_progress;
     responder.fail(entered.failure(),
                    soon ? std::vector<http_header>{{"Retry-After", std::to_string(retry_after_s)}}
@@ -124,23 +124,26 @@ void keyed_requests::close() {
   via_ = caf::actor{};
 }
 
-result<void> keyed_requests::enter(const std::string& key, const std::string& fingerprint) {
+result<void> keyed_requests::enter(const std::string& key, const std::string& fingerprint, size_t bytes) {
   const std::lock_guard lock(mutex_);
   if (closed_)
     return error{error_code::draining, "the daemon is stopping; try again in a second"};
   if (const auto found = under_way_.find(key); found != under_way_.end())
     return found->second == fingerprint ? under_way : of_another;
-  if (under_way_.size() >= keyed_requests_max)
+  const bool fits = under_way_.empty() || under_way_bytes_ + bytes <= keyed_bytes_max;
+  if (under_way_.size() >= keyed_requests_max || !fits)
     return error{error_code::overloaded, "too many requests with an Idempotency-Key are being carried out; "
                                          "nothing was done, try again in a second"};
   under_way_.emplace(key, fingerprint);
+  under_way_bytes_ += bytes;
   ++asked_;
   return {};
 }
 
-void keyed_requests::leave(const std::string& key) {
+void keyed_requests::leave(const passage& one) {
   const std::lock_guard lock(mutex_);
-  under_way_.erase(key);
+  under_way_.erase(one.key);
+  under_way_bytes_ -= one.request.body.size();
 }
 
 void keyed_requests::begun(const passage_pointer& one, result<std::vector<store_answer>> answers) {
@@ -186,15 +189,17 @@ void keyed_requests::carry_out(const passage_pointer& one) {
   }
   auto relay = one->responder.relayed_to(
       [self = shared_from_this(), one](held_answer answer) { self->answered(one, std::move(answer)); });
-  caf::anon_send(via, ask_request{[one, relay = std::move(relay)](asker_pointer) {
-                   try {
-                     one->handler(one->request, relay);
-                   } catch (const std::exception& thrown) {
-                     log_event(log_level::error, "HTTP handler failed",
-                               {{"path", one->request.path}, {"reason", thrown.what()}});
-                     relay.fail({error_code::internal, "internal error; the daemon's log says more"});
-                   }
-                 }});
+  caf::anon_send(
+      via, ask_request{[one, relay = std::move(relay)](asker_pointer) {
+                         try {
+                           one->handler(one->request, relay);
+                         } catch (const std::exception& thrown) {
+                           log_event(log_level::error, "HTTP handler failed",
+                                     {{"path", one->request.path}, {"reason", thrown.what()}});
+                           relay.fail({error_code::internal, "internal error; the daemon's log says more"});
+                         }
+                       },
+                       ask_origin::counted});
 }
 
 void keyed_requests::answered(const passage_pointer& one, held_answer answer) {
@@ -223,12 +228,12 @@ void keyed_requests::answered(const passage_pointer& one, held_answer answer) {
 }
 
 void keyed_requests::fail(const passage_pointer& one, const error& why) {
-  leave(one->key);
+  leave(*one);
   one->responder.fail(why);
 }
 
 void keyed_requests::send(const passage_pointer& one, const held_answer& answer) {
-  leave(one->key);
+  leave(*one);
   one->responder.send(answer);
 }
 

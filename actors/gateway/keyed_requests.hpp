@@ -30,6 +30,9 @@ constexpr size_t request_key_length_max = 255;
 /// Most requests with a key that are carried out at once; one more is `overloaded`.
 constexpr size_t keyed_requests_max = 1'024;
 
+/// Most bytes of the bodies of these requests together; one more is `overloaded` unless it is the only one.
+constexpr size_t keyed_bytes_max = 67'108'864;
+
 /// Largest body of an answer that is kept, bytes. In place of a larger one it is kept that there was one.
 constexpr size_t kept_answer_bytes_max = 1'048'576;
 
@@ -57,8 +60,8 @@ private:
   using passage_pointer = std::shared_ptr<passage>;
 
   /// Whether the key is free now, and taken from here on; otherwise why not.
-  result<void> enter(const std::string& key, const std::string& fingerprint);
-  void leave(const std::string& key);
+  result<void> enter(const std::string& key, const std::string& fingerprint, size_t bytes);
+  void leave(const passage& one);
   void begun(const passage_pointer& one, result<std::vector<store_answer>> answers);
   void carry_out(const passage_pointer& one);
   void answered(const passage_pointer& one, held_answer answer);
@@ -78,6 +81,7 @@ private:
   size_t asked_ = 0;
   /// The fingerprints of those under way, by key.
   std::unordered_map<std::string, std::string> under_way_;
+  size_t under_way_bytes_ = 0;
 };
 
 } // namespace task_runner

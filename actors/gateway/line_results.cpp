@@ -38,6 +38,7 @@ void line_results::add(uint64_t line, const push_reply& reply) {
 
 void line_results::add_refused(uint64_t line, const error& why) {
   if (is_undecided(why.code)) {
+    reply_.is_undecided = true;
     if (!undecided_why_)
       undecided_why_ = why;
     if (undecided_why_->code == why.code)

@@ -59,6 +59,14 @@ void write_push(json_writer& json, const push_reply& reply) {
 
 } // namespace
 
+void write_text_or_null(json_writer& json, std::string_view name, std::string_view text) {
+  json.key(name);
+  if (text.empty())
+    json.null();
+  else
+    json.value(text);
+}
+
 void write_time(json_writer& json, std::string_view name, wall_time_ms time_ms) {
   json.key(name);
   if (time_ms == 0)

@@ -17,14 +17,6 @@ void write_names(json_writer& json, std::string_view name, const std::vector<std
   json.end_array();
 }
 
-void write_text_or_null(json_writer& json, std::string_view name, const std::string& text) {
-  json.key(name);
-  if (text.empty())
-    json.null();
-  else
-    json.value(text);
-}
-
 void write_group(json_writer& json, const dead_group& group) {
   json.begin_object();
   write_outcome(json.key("outcome"), group.how);

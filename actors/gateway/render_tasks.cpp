@@ -23,14 +23,6 @@ void write_duration(json_writer& json, wall_time_ms started_at_ms, wall_time_ms 
     json.null();
 }
 
-void write_text_or_null(json_writer& json, std::string_view name, const std::string& text) {
-  json.key(name);
-  if (text.empty())
-    json.null();
-  else
-    json.value(text);
-}
-
 void write_command(json_writer& json, const task& value) {
   json.key("command");
   if (value.command.argv.empty()) {

@@ -77,6 +77,9 @@ result<void> put(result<T> read, T& into) {
 std::string encode_cursor(const listing_place& place);
 std::string encode_cursor(std::string_view name);
 
+/// The name behind which a listing goes on; what has it may be gone by now.
+result<std::string> decode_name_cursor(std::string_view cursor);
+
 /// `limit` of a listing: 1 to `limit_max`, `otherwise` when it is not given.
 result<uint32_t> decode_limit(const http_request& request, uint32_t otherwise, uint32_t limit_max);
 

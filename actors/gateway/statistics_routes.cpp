@@ -78,12 +78,7 @@ void show(const gateway_pointer& shared, const http_request& request, const http
 /// The channel behind which a listing goes on, which may be gone by now; empty: from the first.
 result<std::string> decode_place(const http_request& request) {
   const auto cursor = request.query("cursor");
-  if (!cursor)
-    return std::string();
-  if (cursor->size() < 2 || cursor->front() != encode_cursor(std::string_view()).front())
-    return error{error_code::invalid_argument,
-                 "\"cursor\" is not one; give \"next\" of the answer before, or leave it out"};
-  return std::string(cursor->substr(1));
+  return cursor ? decode_name_cursor(*cursor) : std::string();
 }
 
 void list(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {

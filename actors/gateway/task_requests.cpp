@@ -36,7 +36,10 @@ result<void> take_states(const flat_member& member, task_filter& filter) {
   auto text = read_text({member.name, member.value, false});
   if (!text)
     return text.failure();
-  for (const auto name : split_at_commas(*text)) {
+  auto names = split_at_commas(*text);
+  if (names.size() > 1 && names.back().empty())
+    names.pop_back(); // a comma behind the last one does no harm
+  for (const auto name : names) {
     const auto state = parse_name(name, task_state::cancelled);
     if (!state)
       return error{error_code::invalid_argument,

@@ -30,25 +30,24 @@ store_answer memory_store::apply_one(const begin_request& operation) {
   });
   if (known != requests_.end()) {
     const auto& record = known->second;
-    answer.identity = {record.task_id, request_batches_begin + known->first};
     if (record.fingerprint != operation.fingerprint) {
       answer.what = request_answer::kind::another;
-      answer.identity = {};
     } else if (record.answer) {
       answer.what = request_answer::kind::answered;
       answer.answer = *record.answer;
-      answer.identity = {};
     } else {
       answer.what = request_answer::kind::unanswered;
+      answer.identity = {record.task_id, request_batches_begin + known->first};
     }
     return answer;
   }
+  // Found before anything is forgotten: a number names marks, and is never given twice.
+  const uint64_t number = requests_.empty() ? 1 : requests_.rbegin()->first + 1;
   for (auto at = requests_.begin(); at != requests_.end(); ++at)
     if (at->second.key == operation.key) { // an old one
       forget_request(at->first);
       break;
     }
-  const uint64_t number = requests_.empty() ? 1 : requests_.rbegin()->first + 1;
   requests_[number] = {operation.key, operation.fingerprint, operation.task_id, operation.now_ms,
                        std::nullopt};
   for (uint32_t gone = 0; gone < requests_forgotten_max; ++gone) {

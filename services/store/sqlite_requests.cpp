@@ -9,7 +9,9 @@ sqlite_requests::sqlite_requests(sqlite_connection& connection)
     : connection_(connection)
     , find_(connection, "SELECT number, began_at_ms, fingerprint, task_id, status, content_type, body, "
                         "coalesce(length(body), 0) FROM requests WHERE key = ?")
-    , insert_(connection, "INSERT INTO requests (key, fingerprint, task_id, began_at_ms) VALUES (?, ?, ?, ?)")
+    , newest_(connection, "SELECT coalesce(max(number), 0) FROM requests")
+    , insert_(connection, "INSERT INTO requests (number, key, fingerprint, task_id, began_at_ms) "
+                          "VALUES (?, ?, ?, ?, ?)")
     , answer_(connection, "UPDATE requests SET status = ?, content_type = ?, body = ? "
                           "WHERE number = ? AND status IS NULL")
     , oldest_(connection, "SELECT number, began_at_ms, coalesce(length(body), 0) FROM requests "
@@ -46,15 +48,17 @@ request_answer sqlite_requests::begin(const begin_request& operation) {
       }
     }
   }
+  // Found before anything is forgotten: a number names marks, and is never given twice.
+  const int64_t number = newest() + 1;
   if (outdated != 0)
     forget(outdated, outdated_bytes);
   sqlite_statement::run(insert_)
+      .number(number)
       .text(operation.key)
       .blob_or_null(operation.fingerprint)
       .text(operation.task_id)
       .number(operation.now_ms)
       .finish();
-  const int64_t number = sqlite3_last_insert_rowid(connection_.raw());
   tidy(operation, number);
   answer.identity = {operation.task_id, request_batches_begin + static_cast<uint64_t>(number)};
   return answer;
@@ -72,6 +76,11 @@ bool sqlite_requests::finish(const finish_request& operation) {
   add_bytes(static_cast<int64_t>(answer.body.size()));
   forget_marks(number);
   return true;
+}
+
+int64_t sqlite_requests::newest() {
+  sqlite_statement::run run(newest_);
+  return run.next() ? run.number_at(0) : 0;
 }
 
 std::optional<sqlite_requests::oldest_record> sqlite_requests::oldest() {

@@ -30,6 +30,8 @@ private:
     int64_t answer_bytes = 0;
   };
 
+  /// The number of the latest record; 0: there is none.
+  int64_t newest();
   std::optional<oldest_record> oldest();
   int64_t kept_bytes();
   void add_bytes(int64_t bytes);
@@ -40,6 +42,7 @@ private:
 
   sqlite_connection& connection_;
   sqlite_statement find_;
+  sqlite_statement newest_;
   sqlite_statement insert_;
   sqlite_statement answer_;
   sqlite_statement oldest_;

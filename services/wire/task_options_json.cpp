@@ -2,6 +2,7 @@
 // value is read, stands in services/wire/task_options_table.cpp.
 #include "services/wire/task_options_json.hpp"
 
+#include "services/wire/comma_list.hpp"
 #include "services/wire/task_options_reader.hpp"
 #include "services/wire/task_options_table.hpp"
 
@@ -116,10 +117,10 @@ error refusal(std::string_view name, std::string_view expected) {
 
 result<void> set_codes(task_options& options, std::string_view name, std::string_view text) {
   options.retry_on.emplace();
-  while (!text.empty()) {
-    const auto comma = std::min(text.find(','), text.size());
-    auto entry = text.substr(0, comma);
-    text.remove_prefix(std::min(comma + 1, text.size()));
+  auto entries = split_at_commas(text);
+  if (entries.back().empty())
+    entries.pop_back(); // no codes at all, or a comma behind the last one
+  for (auto entry : entries) {
     while (!entry.empty() && entry.front() == ' ')
       entry.remove_prefix(1);
     while (!entry.empty() && entry.back() == ' ')

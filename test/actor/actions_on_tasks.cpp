@@ -329,6 +329,44 @@ TEST_CASE("named tasks that there was no time for are named in the answer") {
   CHECK((*answer)->refused[69].second.code == error_code::timeout);
 }
 
+TEST_CASE("what was done is told also when the rest of the tasks cannot be read") {
+  actor_fixture actors({actor_fixture::make_channel("default", false, 0)});
+  const bool by_name = GENERATE(true, false);
+  const uint64_t tasks = bulk_page + 50;
+  act_on_tasks request;
+  for (uint64_t i = 0; i < tasks; ++i) {
+    auto id = push_one(actors, actors.item("command " + std::to_string(i)));
+    if (by_name)
+      request.ids.push_back(std::move(id));
+  }
+  // The first cancel that is committed is the last thing the store does well.
+  actors.writer.refuses = [&actors](const store_operation& operation) {
+    actors.writer.unreadable |= std::holds_alternative<cancel_task>(operation);
+    return false;
+  };
+  const auto answer = actors.request<tasks_reply>(act_on_tasks(request));
+  actors.settle();
+  REQUIRE(answer->has_value());
+  CHECK_FALSE((*answer)->failure);
+  const auto done = (*answer)->done;
+  CHECK(done > 0);
+  CHECK(done < tasks);
+  CHECK(actors.status("default").counts.pending == tasks - done);
+  if (by_name) {
+    CHECK((*answer)->refused.size() == tasks - done);
+    CHECK((*answer)->refused.back().second.code == error_code::unavailable);
+  } else {
+    CHECK((*answer)->more);
+  }
+  // Where nothing was begun it is the request that has failed.
+  const auto failed = actors.request<tasks_reply>(act_on_tasks(request));
+  actors.settle();
+  REQUIRE(failed->has_value());
+  REQUIRE((*failed)->failure);
+  CHECK((*failed)->failure->code == error_code::unavailable);
+  CHECK((*failed)->done == 0);
+}
+
 TEST_CASE("a bulk cancel does not wait for running commands to end") {
   actor_fixture actors({actor_fixture::make_channel("default", false, 5)});
   actors.runner.obedient = false;

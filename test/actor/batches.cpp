@@ -227,6 +227,14 @@ TEST_CASE("what a store refuses as a whole is one failure, and what a channel re
   CHECK(results[0].at("code") == "unavailable");
   CHECK(results[0].at("status_code") == 503);
   CHECK(results[1].at("result") == true);
+  // It may come in when the same is sent again, so the answer is not the last word.
+  CHECK((*answer)->is_undecided);
+  b.actors.writer.refuses = nullptr;
+  b.actors.pass(std::chrono::seconds(2));
+  answer = b.send(line("z", "mail") + "{bad\n");
+  b.actors.settle();
+  CHECK(results_of(answer)[1].at("code") == "invalid_argument");
+  CHECK_FALSE((*answer)->is_undecided);
 }
 
 TEST_CASE("a batch of which no line can be read is refused as a whole") {

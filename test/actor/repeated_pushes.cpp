@@ -43,6 +43,7 @@ TEST_CASE("a push that is repeated is accepted again with the same id, and runs 
   actors.act(task_verb::remove, first.task_id);
   CHECK(push_and_settle(actors, of_request("date")).accepted);
   CHECK(actors.runner.started.size() == 1);
+  CHECK(actors.metrics->of("default")->pushed == 1);
 }
 
 TEST_CASE("a distinct push that is repeated is no duplicate of itself") {

@@ -60,6 +60,18 @@ STORE_TEST("a request that is repeated finds its record, and then its answer") {
   CHECK_FALSE(change(*store, finish_request{request_batches_begin + 99, {200, "", ""}}));
 }
 
+STORE_TEST("an outdated key gets a record with a number that none had") {
+  TestType backend;
+  auto store = backend.open();
+  uint64_t latest = begin(*store, "other").identity.batch;
+  for (wall_time_ms now_ms = 1'000; now_ms < 5'000; now_ms += 1'000) {
+    const auto record = begin(*store, "k", "print " + std::to_string(now_ms), now_ms, now_ms);
+    CHECK(record.what == kind::begun);
+    CHECK(record.identity.batch > latest);
+    latest = record.identity.batch;
+  }
+}
+
 STORE_TEST("a push of a request becomes one task, even when that is deleted meanwhile") {
   TestType backend;
   auto store = backend.open();

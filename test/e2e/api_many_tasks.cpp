@@ -80,8 +80,14 @@ TEST_CASE("tasks are listed by their acceptance and by their end, both ways, pag
   CHECK(refused(runner, "GET", tasks + "?sort=ended&state=dead,pending", nullptr, "state") == 400);
   CHECK(refused(runner, "GET", "/delay-tasks?sort=ended", nullptr, "sort=created") == 400);
   CHECK(runner.http().get("/delay-tasks?sort=created").status == 200);
-  for (const std::string bad : {"e1", "e1.", "e1.x", "e.1", "e0.1", "t1.1", "f-1.1", "x1", "a"})
+  for (const std::string bad : {"e1", "e1.", "e1.x", "e.1", "e0.1", "t1.1", "f-1.1", "x1", "a", "ndefault"})
     CHECK(refused(runner, "GET", tasks + "?cursor=" + bad, nullptr, "cursor") == 400);
+  const auto of_order = data_of(runner, "GET", tasks + "?limit=1&sort=created").at("next").get<std::string>();
+  CHECK(refused(runner, "GET", "/api/v1/actors?cursor=" + of_order, nullptr, "cursor") == 400);
+  // A comma behind the last state does no harm; alone it is no state.
+  CHECK(ids_of(data_of(runner, "GET", tasks + "?state=cancelled,")) ==
+        ids_of(data_of(runner, "GET", tasks + "?state=cancelled")));
+  CHECK(refused(runner, "GET", tasks + "?state=,", nullptr, "state") == 400);
 }
 
 TEST_CASE("tasks that are named are cancelled, retried and deleted, and each refusal has its reason") {
