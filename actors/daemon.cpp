@@ -166,6 +166,8 @@ result<void> daemon_process::open_store() {
   auto store = open_sqlite_store(values_.state_dir + "/task-runner.db");
   if (!store)
     return store.failure();
+  if (auto counted = (*store)->keep_dead_letters(dead_letters_); !counted)
+    return counted.failure();
   group_commit_limits limits;
   limits.is_busy = [load = processor_load()]() mutable { return load.is_busy(processor_load::clock::now()); };
   auto writer = group_commit::start(std::move(*store), std::move(limits));
@@ -316,7 +318,7 @@ result<void> daemon_process::start_following() {
   stops_.push("followers of output", [this] { output_followers_->stop(); });
   gateway_->followers = output_followers_.get();
   // The moment of its start tells this daemon from those before.
-  event_hub_ = std::make_unique<event_hub>(std::to_string(started_at_ms_), metrics_);
+  event_hub_ = std::make_unique<event_hub>(std::to_string(started_at_ms_), metrics_, dead_letters_);
   if (auto started = event_hub_->start(); !started)
     return started;
   stops_.push("events", [this] { event_hub_->stop(); });
@@ -375,6 +377,7 @@ void daemon_process::start_actors() {
   router_parts.observer = task_news_.get();
   router_parts.facts = facts_;
   router_parts.metrics = metrics_;
+  router_parts.dead_letters = dead_letters_;
   router_parts.capacity = [this] { return uint64_t{launcher_->health().running_max}; };
   router_parts.probe = probes_.add(router_shape());
   gateway_->router = actors_->spawn(router, std::move(router_parts));

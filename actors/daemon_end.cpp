@@ -108,6 +108,7 @@ void daemon_process::reload() {
 daemon_report daemon_process::make_report() const {
   daemon_report report;
   report.started_at_ms = started_at_ms_;
+  report.now_ms = clock_.now_ms();
   report.uptime_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_)
           .count();
@@ -135,7 +136,8 @@ daemon_report daemon_process::make_report() const {
 }
 
 std::string daemon_process::describe_metrics() const {
-  return render_metrics({make_report(), metrics_->overview(), &probes_, clock_.now_ms()});
+  return render_metrics(
+      {make_report(), metrics_->overview(), dead_letters_->all(), &probes_, clock_.now_ms()});
 }
 
 readiness daemon_process::describe_readiness() const {

@@ -21,6 +21,7 @@ struct channel_figures {
   uint64_t workers = 0;
   double next_wait_s = 0;
   channel_tally counted;
+  int64_t dead_letters = 0;
 };
 
 void add(channel_figures& to, const channel_metrics& one, wall_time_ms now_ms) {
@@ -37,7 +38,8 @@ void add(channel_figures& to, const channel_metrics& one, wall_time_ms now_ms) {
   to.counted.add(one.tally());
 }
 
-std::vector<channel_figures> figures_of(const channel_overview& all, wall_time_ms now_ms) {
+std::vector<channel_figures> figures_of(const channel_overview& all,
+                                        std::map<std::string, int64_t> dead_letters, wall_time_ms now_ms) {
   std::vector<channel_figures> figures;
   channel_figures others;
   others.channel = "(others)";
@@ -52,6 +54,13 @@ std::vector<channel_figures> figures_of(const channel_overview& all, wall_time_m
     auto& its = figures.emplace_back();
     its.channel = one->channel();
     add(its, *one, now_ms);
+    if (auto of_it = dead_letters.extract(its.channel); !of_it.empty())
+      its.dead_letters = of_it.mapped();
+  }
+  // Of channels without lines of their own, and of those that are gone.
+  for (const auto& [channel, count] : dead_letters) {
+    has_others = true;
+    others.dead_letters += count;
   }
   if (has_others)
     figures.push_back(std::move(others));
@@ -72,6 +81,10 @@ void write_channels(metrics_page& page, const std::vector<channel_figures>& figu
     write("held", one.counts.held);
     write("delayed", one.counts.delayed);
     write("running", one.counts.running);
+  });
+  each([&](const auto& one) {
+    page.gauge("task_runner_dead_letters", "Tasks that are dead, to be retried or deleted.",
+               {{"channel", one.channel}}, static_cast<double>(one.dead_letters));
   });
   each([&](const auto& one) {
     page.gauge("task_runner_workers", "Commands that the channel may run at once.",
@@ -255,7 +268,7 @@ std::string render_metrics(const metrics_sources& from) {
   page.gauge("task_runner_draining", "1 while the daemon ends.", {}, report.draining ? 1 : 0);
   page.gauge("task_runner_running_max", "Most commands at once over all channels; 0 for no limit.", {},
              static_cast<double>(report.running_max));
-  write_channels(page, figures_of(from.channels, from.now_ms));
+  write_channels(page, figures_of(from.channels, from.dead_letters, from.now_ms));
   write_store(page, report.store);
   write_launcher(page, report.launcher);
   write_sources(page, report.sources);

@@ -17,6 +17,8 @@ struct metrics_sources {
   /// Those without lines of their own are summed up under `channel="(others)"`, which is no name that a
   /// channel can have.
   channel_overview channels;
+  /// By channel, those that are gone too.
+  std::map<std::string, int64_t> dead_letters;
   const probe_registry* probes = nullptr;
   wall_time_ms now_ms = 0;
 };

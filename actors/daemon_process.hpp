@@ -118,6 +118,7 @@ private:
   std::unique_ptr<event_hub> event_hub_;
   std::unique_ptr<task_news> task_news_;
   const std::shared_ptr<channel_facts> facts_ = std::make_shared<channel_facts>();
+  const std::shared_ptr<dead_letter_counts> dead_letters_ = std::make_shared<dead_letter_counts>();
   const std::shared_ptr<channel_metrics_registry> metrics_ = std::make_shared<channel_metrics_registry>();
   statistics_history statistics_{metrics_, {}, [this] {
                                    auto now = read_history_moment();

@@ -42,6 +42,7 @@ std::string render_daemon(const daemon_report& report) {
       .member("state", report.draining ? "draining" : "running")
       .member("task_mode", report.task_mode)
       .member("started_at", format_time(report.started_at_ms))
+      .member("now", format_time(report.now_ms))
       .member("uptime_s", static_cast<double>(report.uptime_ms) / 1000.0);
   const auto checks = check_health(report);
   json.member("ready", std::all_of(checks.begin(), checks.end(), [](const auto& one) { return one.healthy; }))

@@ -14,6 +14,8 @@ namespace task_runner {
 
 struct daemon_report {
   wall_time_ms started_at_ms = 0;
+  /// The daemon's clock when it was asked.
+  wall_time_ms now_ms = 0;
   /// By a clock that cannot be set.
   int64_t uptime_ms = 0;
   bool draining = false;

@@ -224,6 +224,8 @@ struct channel_status {
   channel_record record;
   uint32_t worker = 0;
   queue_counts counts;
+  /// Tasks of the channel that are dead now; `counts` has those that died since the start.
+  uint64_t dead_letters = 0;
   /// Running first, then pending in order of execution, then held ones, then delayed by their moment.
   std::vector<task> tasks;
   /// Set when the channel's actors could not answer.

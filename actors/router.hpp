@@ -10,6 +10,7 @@
 #include "actors/slot_allocator.hpp"
 #include "services/observability/channel_metrics.hpp"
 #include "services/ports/clock.hpp"
+#include "services/ports/dead_letter_counts.hpp"
 #include "services/ports/history.hpp"
 #include "services/ports/store_writer.hpp"
 #include "services/ports/task_observer.hpp"
@@ -70,6 +71,8 @@ struct router_dependencies {
   task_observer* observer = nullptr;
   std::shared_ptr<channel_facts> facts = std::make_shared<channel_facts>();
   std::shared_ptr<channel_metrics_registry> metrics = std::make_shared<channel_metrics_registry>();
+  /// The store's.
+  std::shared_ptr<const dead_letter_counts> dead_letters = std::make_shared<dead_letter_counts>();
   /// Most commands that the launcher can run at once, 0 when it is not known. Thread-safe.
   std::function<uint64_t()> capacity = [] { return uint64_t{0}; };
   std::shared_ptr<actor_probe> probe;

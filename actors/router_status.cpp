@@ -36,6 +36,7 @@ void answer(asked_channel& asked, channel_status status) {
   status.channel = std::move(asked.known.channel);
   status.record = std::move(asked.known.record);
   status.worker = asked.known.worker;
+  status.dead_letters = asked.known.dead_letters;
   asked.done(std::move(status));
 }
 
@@ -55,6 +56,7 @@ std::optional<caf::message_id> ask_status(router_pointer self, const std::string
   const auto& entry = found->second;
   known.record = entry.record;
   known.worker = entry.record.worker.value_or(self->state.dependencies.concurrent);
+  known.dead_letters = self->state.dependencies.dead_letters->of(name);
   if (entry.failed || !entry.queue) {
     known.failure = channel_has_failed(name);
     asked->done(std::move(known));

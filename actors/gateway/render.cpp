@@ -37,7 +37,7 @@ void write_channel(json_writer& json, const channel_status& channel, size_t& byt
     write_status_task(json, value);
   }
   json.end_array().member("count", unfinished(counts));
-  write_counts(json, counts);
+  write_counts(json, channel);
   json.member("distinct", channel.record.distinct != distinct_mode::off)
       .member("distinct_mode", to_string(channel.record.distinct))
       .member("paused", channel.record.paused)
@@ -79,7 +79,8 @@ uint64_t unfinished(const queue_counts& counts) {
   return counts.pending + counts.held + counts.delayed + counts.running;
 }
 
-void write_counts(json_writer& json, const queue_counts& counts) {
+void write_counts(json_writer& json, const channel_status& channel) {
+  const auto& counts = channel.counts;
   json.member("pending", counts.pending + counts.held)
       .member("held", counts.held)
       .member("delayed", counts.delayed)
@@ -91,7 +92,8 @@ void write_counts(json_writer& json, const queue_counts& counts) {
       .member("retried", counts.retried)
       .member("lost", counts.lost)
       .member("duplicates", counts.duplicates)
-      .member("repairs", counts.repairs);
+      .member("repairs", counts.repairs)
+      .member("dead_letters", channel.dead_letters);
 }
 
 std::string render_push(const push_reply& reply) {

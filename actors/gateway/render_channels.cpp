@@ -38,7 +38,7 @@ void write_resource(json_writer& json, const channel_status& channel) {
   write_task_options(json, record.defaults);
   json.end_object().member("worker", channel.worker).member("count", unfinished(channel.counts));
   json.key("counts").begin_object();
-  write_counts(json, channel.counts);
+  write_counts(json, channel);
   json.end_object();
   write_time(json, "created_at", record.created_at_ms);
   json.key("error");

@@ -19,6 +19,6 @@ void write_text_or_null(json_writer& json, std::string_view name, std::string_vi
 uint64_t unfinished(const queue_counts& counts);
 
 /// One member for each count; `pending` includes those that are held.
-void write_counts(json_writer& json, const queue_counts& counts);
+void write_counts(json_writer& json, const channel_status& channel);
 
 } // namespace task_runner

@@ -6,6 +6,7 @@
 #include "services/domain/push.hpp"
 #include "services/domain/result.hpp"
 #include "services/domain/task.hpp"
+#include "services/ports/dead_letter_counts.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -470,6 +471,9 @@ public:
   virtual result<std::vector<uint64_t>> load_marked_batches() = 0;
 
   virtual result<store_totals> totals() = 0;
+
+  /// Keeps these counts from now on: sets them, and changes them after each commit.
+  virtual result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) = 0;
 };
 
 } // namespace task_runner

@@ -45,6 +45,8 @@ void memory_store::unlink(const task& value) {
     break;
   default:
     --index.ended;
+    if (value.state == task_state::dead && dead_letters_ != nullptr)
+      dead_letters_->add(value.channel, -1);
     (value.state == task_state::dead ? dead_ : ended_).erase({value.ended_at_ms, value.sequence});
     return;
   }
@@ -78,6 +80,8 @@ void memory_store::link(const task& value) {
     break;
   default:
     ++index.ended;
+    if (value.state == task_state::dead && dead_letters_ != nullptr)
+      dead_letters_->add(value.channel, 1);
     (value.state == task_state::dead ? dead_ : ended_).insert({value.ended_at_ms, value.sequence});
     return;
   }

@@ -34,6 +34,7 @@ public:
   result<std::vector<uint32_t>> load_marks(uint64_t batch) override;
   result<std::vector<uint64_t>> load_marked_batches() override;
   result<store_totals> totals() override;
+  result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) override;
 
 private:
   /// A task and the attempts before its last one.
@@ -123,6 +124,8 @@ private:
   /// Ended tasks by their end: finished and cancelled ones, dead ones.
   std::set<moment_key> ended_;
   std::set<moment_key> dead_;
+  /// Null: nobody wants to know.
+  std::shared_ptr<dead_letter_counts> dead_letters_;
   std::map<std::string, channel_record> channels_;
   std::map<uint64_t, std::set<uint32_t>> marks_;
   /// By their numbers, in the order of their coming.

@@ -153,4 +153,13 @@ result<store_totals> memory_store::totals() {
   return sums;
 }
 
+result<void> memory_store::keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) {
+  std::map<std::string, int64_t> found;
+  for (const auto& [ended_at_ms, sequence] : dead_)
+    ++found[tasks_.at(sequence).value.channel];
+  counts->set(std::move(found));
+  dead_letters_ = std::move(counts);
+  return {};
+}
+
 } // namespace task_runner

@@ -222,6 +222,12 @@ CREATE TABLE requests (
 INSERT INTO store_state (name, value) VALUES ('request_bytes', 0); -- of all bodies
 )sql";
 
+// Dead letters are looked for day and night; the others that have ended are not.
+constexpr const char* sixth_schema = R"sql(
+ALTER TABLE channel_counts ADD COLUMN dead INTEGER NOT NULL DEFAULT 0; -- of those that have ended
+UPDATE channel_counts SET dead = (SELECT count(*) FROM tasks WHERE channel = channel_counts.number AND state = 4);
+)sql";
+
 } // namespace
 
 const std::vector<schema_migration>& schema_migrations() {
@@ -231,6 +237,7 @@ const std::vector<schema_migration>& schema_migrations() {
       {"the launcher of a lease", third_schema},
       {"marks as bits", fourth_schema},
       {"requests that may be repeated", fifth_schema},
+      {"dead letters counted", sixth_schema},
   };
   return migrations;
 }

@@ -303,7 +303,7 @@ void check_foundations(sqlite_connection& connection) {
                             std::to_string(last));
   if (connection.query_number(
           "SELECT count(*) FROM channel_counts WHERE pending < 0 OR delayed < 0 OR running < 0 "
-          "OR ended < 0") != 0)
+          "OR ended < 0 OR dead < 0") != 0)
     connection.fail_damaged("a channel's count is negative");
 }
 

@@ -60,7 +60,7 @@ insert_answer sqlite_writer::inserted(int64_t channel_number, const task& value)
   // Inserted with its key, for the check, and only then without.
   if (value.state == task_state::running && value.distinct_while_pending && !value.distinct_key.empty())
     sqlite_statement::run(clear_distinct_).number(next_sequence_).finish();
-  ++count_changes_[channel_number].of(value.state, value.held);
+  count_changes_[channel_number].count(value.state, value.held, 1);
   places_.note(value.id, next_sequence_, channel_number);
   insert_answer answer;
   answer.sequence = static_cast<uint64_t>(next_sequence_++);

@@ -64,7 +64,8 @@ public:
             connection_,
             "SELECT batch FROM origin_marks WHERE batch > ?1 AND batch < ?2 ORDER BY batch LIMIT 1")
       , totals_(connection_, "SELECT coalesce(sum(pending + held), 0), coalesce(sum(delayed), 0), "
-                             "coalesce(sum(running), 0), coalesce(sum(ended), 0) FROM channel_counts") {}
+                             "coalesce(sum(running), 0), coalesce(sum(ended), 0) FROM channel_counts")
+      , count_dead_letters_(connection_, "SELECT name, dead FROM channel_counts WHERE dead <> 0") {}
 
   ~sqlite_store() override {
     if (!writer_.has_spare_sequences())
@@ -84,10 +85,24 @@ public:
   result<std::vector<store_answer>> apply(const std::vector<store_operation>& operations) override {
     if (auto checked = check_operations(operations); !checked)
       return checked.failure();
+    // A commit that is told to have failed may have happened: then only the store itself knows the counts.
+    const bool knows_dead_letters = std::exchange(knows_dead_letters_, false);
     return guarded([&] {
       sqlite_transaction transaction(connection_);
       auto answers = writer_.apply(operations);
-      transaction.commit();
+      if (dead_letters_ == nullptr) {
+        transaction.commit();
+      } else if (knows_dead_letters) {
+        const auto changes = writer_.dead_letter_changes();
+        transaction.commit();
+        for (const auto& [channel, change] : changes)
+          dead_letters_->add(channel, change);
+      } else {
+        auto counts = count_dead_letters();
+        transaction.commit();
+        dead_letters_->set(std::move(counts));
+      }
+      knows_dead_letters_ = true;
       writer_.committed();
       return answers;
     });
@@ -280,7 +295,25 @@ public:
     });
   }
 
+  result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) override {
+    auto counted = guarded([&] { return count_dead_letters(); });
+    if (!counted)
+      return counted.failure();
+    counts->set(std::move(*counted));
+    dead_letters_ = std::move(counts);
+    knows_dead_letters_ = true;
+    return {};
+  }
+
 private:
+  std::map<std::string, int64_t> count_dead_letters() {
+    std::map<std::string, int64_t> counts;
+    sqlite_statement::run run(count_dead_letters_);
+    while (run.next())
+      counts.emplace(run.text_at(0), run.number_at(1));
+    return counts;
+  }
+
   std::optional<task> find(const std::string& id) {
     std::optional<task> found;
     sqlite_statement::run run(find_task_);
@@ -338,6 +371,11 @@ private:
   sqlite_statement load_marks_;
   sqlite_statement next_marked_batch_;
   sqlite_statement totals_;
+  sqlite_statement count_dead_letters_;
+  /// Null: nobody wants to know.
+  std::shared_ptr<dead_letter_counts> dead_letters_;
+  /// Whether they are as the store is.
+  bool knows_dead_letters_ = false;
 };
 
 } // namespace

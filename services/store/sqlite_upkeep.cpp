@@ -51,6 +51,7 @@ std::optional<sqlite_writer::purge_candidate> sqlite_writer::oldest(task_state s
   found.channel_number = run.number_at(1);
   found.ended_at_ms = run.number_at(2);
   found.attempt = static_cast<uint32_t>(run.number_at(3));
+  found.state = state;
   found.id = run.text_at(4);
   return found;
 }
@@ -73,11 +74,11 @@ sqlite_writer::next_to_purge(const purge_ended& rule, int64_t ended, int64_t kep
   return too_many || too_large ? older(other, dead) : std::nullopt;
 }
 
-void sqlite_writer::erase(int64_t channel_number, int64_t sequence, int64_t kept_bytes) {
+void sqlite_writer::erase(int64_t channel_number, int64_t sequence, task_state state, int64_t kept_bytes) {
   sqlite_statement::run(delete_attempts_).number(sequence).finish();
   sqlite_statement::run(delete_task_).number(sequence).finish();
   auto& change = count_changes_[channel_number];
-  --change.ended;
+  change.count(state, false, -1);
   change.kept_bytes -= kept_bytes;
 }
 
@@ -121,7 +122,7 @@ store_answer sqlite_writer::apply_one(const purge_ended& operation) {
     if (!last_is_recorded)
       answer.purged.push_back({oldest_task->id, oldest_task->attempt});
     const int64_t bytes = kept_bytes_of(oldest_task->sequence);
-    erase(oldest_task->channel_number, oldest_task->sequence, bytes);
+    erase(oldest_task->channel_number, oldest_task->sequence, oldest_task->state, bytes);
     --ended;
     kept_bytes -= bytes;
     ++answer.tasks;
@@ -139,7 +140,7 @@ store_answer sqlite_writer::apply_one(const delete_task& operation) {
   answer.applied = is_terminal(found->value.state);
   if (answer.applied) {
     const auto sequence = static_cast<int64_t>(found->value.sequence);
-    erase(found->channel_number, sequence, kept_bytes_of(sequence));
+    erase(found->channel_number, sequence, found->value.state, kept_bytes_of(sequence));
   }
   answer.after = std::move(found->value);
   return answer;

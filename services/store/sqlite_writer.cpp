@@ -52,7 +52,8 @@ sqlite_writer::sqlite_writer(sqlite_connection& connection)
     , add_channel_number_(connection, "INSERT INTO channel_counts (name) VALUES (?)")
     , add_counts_(connection,
                   "UPDATE channel_counts SET pending = pending + ?, held = held + ?, delayed = delayed + ?, "
-                  "running = running + ?, ended = ended + ?, kept_bytes = kept_bytes + ? WHERE number = ?")
+                  "running = running + ?, ended = ended + ?, dead = dead + ?, kept_bytes = kept_bytes + ? "
+                  "WHERE number = ?")
     , find_position_(connection, "SELECT sequence, channel, state, attempt, held, distinct_while_pending, "
                                  "concurrency_key IS NOT NULL FROM tasks WHERE id = ?")
     , find_whole_(connection, "SELECT " TASK_ROW_COLUMNS ", channel FROM tasks WHERE id = ?")
@@ -210,24 +211,32 @@ void sqlite_writer::give_back_sequences() {
   sqlite_statement::run(write_next_sequence_).number(next_sequence_).finish();
 }
 
-int64_t& sqlite_writer::count_change::of(task_state state, bool is_held) noexcept {
+void sqlite_writer::count_change::count(task_state state, bool is_held, int64_t sign) noexcept {
   switch (state) {
   case task_state::pending:
-    return is_held ? held : pending;
+    (is_held ? held : pending) += sign;
+    return;
   case task_state::delayed:
-    return delayed;
+    delayed += sign;
+    return;
   case task_state::running:
-    return running;
-  default:
-    return ended;
+    running += sign;
+    return;
+  case task_state::dead:
+    dead += sign;
+    break;
+  case task_state::finished:
+  case task_state::cancelled:
+    break;
   }
+  ended += sign;
 }
 
 void sqlite_writer::moved(int64_t channel_number, task_state from, bool from_held, task_state to,
                           bool to_held) {
   auto& change = count_changes_[channel_number];
-  --change.of(from, from_held);
-  ++change.of(to, to_held);
+  change.count(from, from_held, -1);
+  change.count(to, to_held, 1);
 }
 
 void sqlite_writer::write_counts() {
@@ -239,6 +248,7 @@ void sqlite_writer::write_counts() {
           .number(change.delayed)
           .number(change.running)
           .number(change.ended)
+          .number(change.dead)
           .number(change.kept_bytes)
           .number(number)
           .finish();
@@ -261,6 +271,14 @@ int64_t sqlite_writer::channel_number(const std::string& channel, bool create) {
   }
   channel_numbers_.emplace(channel, number);
   return number;
+}
+
+std::vector<std::pair<std::string, int64_t>> sqlite_writer::dead_letter_changes() {
+  std::vector<std::pair<std::string, int64_t>> changes;
+  for (const auto& [number, change] : count_changes_)
+    if (change.dead != 0)
+      changes.emplace_back(channel_name(number), change.dead);
+  return changes;
 }
 
 std::string sqlite_writer::channel_name(int64_t number) {

@@ -31,6 +31,9 @@ public:
   /// To be told after each commit of what apply did.
   void committed() noexcept { is_state_known_ = true; }
 
+  /// How many more dead letters some channels have by the last apply(). REQUIRES: its transaction is open.
+  std::vector<std::pair<std::string, int64_t>> dead_letter_changes();
+
   /// Notes where a task stands, for the lease that will come. It may be wrong.
   void note_place(const std::string& id, int64_t sequence, int64_t channel_number) noexcept {
     places_.note(id, sequence, channel_number);
@@ -55,12 +58,16 @@ private:
     int64_t delayed = 0;
     int64_t running = 0;
     int64_t ended = 0;
+    /// Of those that ended.
+    int64_t dead = 0;
     int64_t kept_bytes = 0;
 
-    int64_t& of(task_state state, bool is_held) noexcept;
+    /// `sign` 1: a task comes into the state; -1: one leaves it.
+    void count(task_state state, bool is_held, int64_t sign) noexcept;
     int64_t unfinished() const noexcept { return pending + held + delayed + running; }
     bool none() const noexcept {
-      return pending == 0 && held == 0 && delayed == 0 && running == 0 && ended == 0 && kept_bytes == 0;
+      return pending == 0 && held == 0 && delayed == 0 && running == 0 && ended == 0 && dead == 0 &&
+             kept_bytes == 0;
     }
   };
 
@@ -87,6 +94,7 @@ private:
     int64_t channel_number = 0;
     wall_time_ms ended_at_ms = 0;
     uint32_t attempt = 0;
+    task_state state = task_state::finished;
     std::string id;
 
     bool before(const purge_candidate& other) const noexcept {
@@ -180,7 +188,7 @@ private:
   /// The one in this state that ended first.
   std::optional<purge_candidate> oldest(task_state state);
   std::optional<purge_candidate> next_to_purge(const purge_ended& rule, int64_t ended, int64_t kept_bytes);
-  void erase(int64_t channel_number, int64_t sequence, int64_t kept_bytes);
+  void erase(int64_t channel_number, int64_t sequence, task_state state, int64_t kept_bytes);
   /// Gives some pages back to the file system when many are free.
   void shrink_file();
 

@@ -72,7 +72,7 @@ struct channel_view {
       , retried(of.retried) {}
 };
 
-std::string render_view(const std::string& name, const channel_view& view) {
+std::string render_view(const std::string& name, const channel_view& view, uint64_t dead_letters) {
   std::string data;
   json_writer(data)
       .begin_object()
@@ -89,6 +89,7 @@ std::string render_view(const std::string& name, const channel_view& view) {
       .member("cancelled", view.cancelled)
       .member("expired", view.expired)
       .member("retried", view.retried)
+      .member("dead_letters", dead_letters)
       .end_object();
   return data;
 }
@@ -111,9 +112,10 @@ std::string render_task_event(const task_event& event) {
   return data;
 }
 
-std::string render_channel_event(const std::string& name, const channel_metrics* counted) {
+std::string render_channel_event(const std::string& name, const channel_metrics* counted,
+                                 uint64_t dead_letters) {
   if (counted != nullptr)
-    return render_view(name, channel_view(*counted));
+    return render_view(name, channel_view(*counted), dead_letters);
   std::string data;
   json_writer(data).begin_object().member("channel", name).member("removed", true).end_object();
   return data;
@@ -122,9 +124,10 @@ std::string render_channel_event(const std::string& name, const channel_metrics*
 class event_hub::implementation {
 public:
   implementation(std::string epoch, std::shared_ptr<const channel_metrics_registry> channels,
-                 event_hub_limits limits)
+                 std::shared_ptr<const dead_letter_counts> dead_letters, event_hub_limits limits)
       : epoch_(std::move(epoch))
       , channels_(std::move(channels))
+      , dead_letters_(std::move(dead_letters))
       , limits_(limits)
       , ring_(epoch_, limits.kept) {}
 
@@ -270,7 +273,8 @@ private:
   std::map<std::string, std::string> see_channels() const {
     std::map<std::string, std::string> seen;
     for (const auto& metrics : channels_->list())
-      seen[metrics->channel()] = render_channel_event(metrics->channel(), metrics.get());
+      seen[metrics->channel()] =
+          render_channel_event(metrics->channel(), metrics.get(), dead_letters_->of(metrics->channel()));
     return seen;
   }
 
@@ -281,7 +285,7 @@ private:
         ring_.add(event_kind::channel, name, name, data);
     for (const auto& [name, data] : shown_)
       if (seen.count(name) == 0)
-        ring_.add(event_kind::channel, name, name, render_channel_event(name, nullptr));
+        ring_.add(event_kind::channel, name, name, render_channel_event(name, nullptr, 0));
     shown_ = std::move(seen);
   }
 
@@ -356,6 +360,7 @@ private:
 
   const std::string epoch_;
   const std::shared_ptr<const channel_metrics_registry> channels_;
+  const std::shared_ptr<const dead_letter_counts> dead_letters_;
   const event_hub_limits limits_;
   const std::shared_ptr<hub_desk> desk_ = std::make_shared<hub_desk>();
 
@@ -382,8 +387,9 @@ private:
 };
 
 event_hub::event_hub(std::string epoch, std::shared_ptr<const channel_metrics_registry> channels,
-                     event_hub_limits limits)
-    : implementation_(std::make_unique<implementation>(std::move(epoch), std::move(channels), limits)) {
+                     std::shared_ptr<const dead_letter_counts> dead_letters, event_hub_limits limits)
+    : implementation_(std::make_unique<implementation>(std::move(epoch), std::move(channels),
+                                                       std::move(dead_letters), limits)) {
   // nop
 }
 

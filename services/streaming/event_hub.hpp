@@ -5,6 +5,7 @@
 #include "services/http/event_stream.hpp"
 #include "services/http/http_responder.hpp"
 #include "services/observability/channel_metrics.hpp"
+#include "services/ports/dead_letter_counts.hpp"
 #include "services/ports/task_observer.hpp"
 #include "services/streaming/event_ring.hpp"
 
@@ -42,7 +43,7 @@ class event_hub final : public task_observer {
 public:
   /// `epoch` tells this life of the daemon from others: letters and digits.
   event_hub(std::string epoch, std::shared_ptr<const channel_metrics_registry> channels,
-            event_hub_limits limits = {});
+            std::shared_ptr<const dead_letter_counts> dead_letters, event_hub_limits limits = {});
   /// Stops.
   ~event_hub() override;
   event_hub(const event_hub&) = delete;
@@ -71,7 +72,8 @@ private:
 /// The data of an event about a task.
 std::string render_task_event(const task_event& event);
 
-/// The data of an event about a channel; null: it is gone.
-std::string render_channel_event(const std::string& name, const channel_metrics* counted);
+/// The data of an event about a channel; null: it is gone, and nothing else is told.
+std::string render_channel_event(const std::string& name, const channel_metrics* counted,
+                                 uint64_t dead_letters);
 
 } // namespace task_runner

@@ -76,7 +76,12 @@ TEST_CASE("the page sums up the channels beyond its bound") {
     one->set(now);
     one->run.add(7);
   }
-  const auto page = render_metrics(sources_of(registry));
+  auto sources = sources_of(registry);
+  sources.dead_letters = {{"c0", 4}, {"c500", 2}, {"c-that-is-gone", 3}};
+  const auto page = render_metrics(sources);
+  CHECK(has_line(page, "task_runner_dead_letters{channel=\"c0\"} 4"));
+  CHECK(has_line(page, "task_runner_dead_letters{channel=\"c1\"} 0"));
+  CHECK(has_line(page, "task_runner_dead_letters{channel=\"(others)\"} 5"));
   CHECK(has_line(page, "task_runner_tasks_pushed_total{channel=\"c0\"} 2"));
   CHECK(has_line(page, "task_runner_tasks_pushed_total{channel=\"c499\"} 2"));
   CHECK(page.find("\"c500\"") == std::string::npos);

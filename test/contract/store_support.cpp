@@ -277,6 +277,7 @@ void require_sound_file(const std::string& path) {
         {"delayed", "state = 1"},
         {"running", "state = 2"},
         {"ended", "state > 2"},
+        {"dead", "state = 4"},
     };
     for (const auto& [column, condition] : counts) {
       const std::string wrong = "SELECT count(*) FROM channel_counts c WHERE " + std::string(column) +

@@ -80,6 +80,34 @@ TEST_CASE("dead letters come in groups of the same error, and a group is run aga
   CHECK(show(runner).at("items").at(0).at("count") == 2);
 }
 
+TEST_CASE("a channel says how many dead letters it has, also of before the start") {
+  test_daemon runner;
+  runner.create_channel("mail");
+  const auto letters = [&](const std::string& channel) {
+    const auto counts = data_of(runner, "GET", "/api/v1/channels/" + channel).at("counts");
+    const auto line = "\ntask_runner_dead_letters{channel=\"" + channel + "\"} " +
+                      std::to_string(counts.at("dead_letters").get<int>()) + "\n";
+    CHECK(runner.http().get("/metrics").body.find(line) != std::string::npos);
+    CHECK(data_of(runner, "GET", "/status?channel=" + channel).at("dead_letters") ==
+          counts.at("dead_letters"));
+    return counts.at("dead_letters").get<int>();
+  };
+  const auto first = die(runner, "exit 1", "mail");
+  die(runner, "exit 2", "mail");
+  die(runner, "exit 3", "default");
+  CHECK(letters("mail") == 2);
+  CHECK(letters("default") == 1);
+  runner.kill();
+  runner.start();
+  CHECK(letters("mail") == 2);
+  CHECK(data_of(runner, "GET", "/api/v1/channels/mail").at("counts").at("dead") == 0);
+  data_of(runner, "POST", "/api/v1/tasks/" + first + "/retry");
+  CHECK(runner.settled(first).at("state") == "dead");
+  CHECK(letters("mail") == 2);
+  data_of(runner, "DELETE", "/api/v1/tasks/" + first);
+  CHECK(letters("mail") == 1);
+}
+
 TEST_CASE("the groups look at the last attempt, and at the end of what it wrote") {
   test_daemon runner;
   const auto id = push_json(runner, {{"task", "yes 'error: early' | head -n 10000; echo \"error in attempt "

@@ -21,7 +21,7 @@ task_event event_of(const std::string& id, task_state state, const std::string& 
 class hub_server {
 public:
   explicit hub_server(event_hub_limits limits = {}, http_server_options options = {})
-      : hub("life", channels, limits)
+      : hub("life", channels, dead_letters, limits)
       , server_(std::move(options)) {
     REQUIRE(hub.start());
     REQUIRE(server_.route("GET", "/events", [this](const http_request& request, const http_responder& to) {
@@ -57,6 +57,7 @@ public:
   const http_counters& counters() const { return server_.counters(); }
 
   std::shared_ptr<channel_metrics_registry> channels = std::make_shared<channel_metrics_registry>();
+  std::shared_ptr<dead_letter_counts> dead_letters = std::make_shared<dead_letter_counts>();
   event_hub hub;
 
 private:
@@ -93,7 +94,7 @@ TEST_CASE("what is told of a channel") {
   metrics.set(counts);
   metrics.set_workers(5);
   metrics.dead = 7;
-  const auto shown = nlohmann::json::parse(render_channel_event("mail", &metrics));
+  const auto shown = nlohmann::json::parse(render_channel_event("mail", &metrics, 3));
   CHECK(shown.at("channel") == "mail");
   CHECK(shown.at("pending") == 3);
   CHECK(shown.at("held") == 1);
@@ -101,7 +102,8 @@ TEST_CASE("what is told of a channel") {
   CHECK(shown.at("paused") == true);
   CHECK(shown.at("worker") == 5);
   CHECK(shown.at("dead") == 7);
-  CHECK(render_channel_event("mail", nullptr) == R"({"channel":"mail","removed":true})");
+  CHECK(shown.at("dead_letters") == 3);
+  CHECK(render_channel_event("mail", nullptr, 0) == R"({"channel":"mail","removed":true})");
 }
 
 TEST_CASE("events come in order with ascending ids, and nobody who is not there costs anything") {
