@@ -145,20 +145,10 @@ bool http_connection::accept_head(request_head head) {
   }
   if (is_at_or_below(target->path, rules_->legacy_200_paths))
     form_ = failure_form::legacy_envelope;
-  guard_request asked;
-  if (!target->authority.empty())
-    asked.host = target->authority;
-  else if (!head.http_1_0 || !head.host.empty())
-    asked.host = head.host;
-  for (const auto& [name, value] : head.headers) {
-    if (name == "origin")
-      asked.origin = value;
-    else if (name == "sec-fetch-site")
-      asked.fetch_site = value;
-    else if (name == "accept" && names_media_type(value, problem_content_type))
+  for (const auto& [name, value] : head.headers)
+    if (name == "accept" && names_media_type(value, problem_content_type))
       form_ = failure_form::problem;
-  }
-  if (auto allowed = check_guard(rules_->guard, asked); !allowed) {
+  if (auto allowed = check_guard(rules_->guard, guarded_part(head, *target)); !allowed) {
     refuse(describe_failure(allowed.failure()));
     return false;
   }

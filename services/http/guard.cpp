@@ -88,6 +88,28 @@ error forbidden(std::string message) {
 
 } // namespace
 
+guard_request guarded_part(const request_head& head, const request_target& target) {
+  guard_request asked;
+  if (!target.authority.empty())
+    asked.host = target.authority;
+  else if (!head.http_1_0 || !head.host.empty())
+    asked.host = head.host;
+  bool navigates = false;
+  bool wants_document = false;
+  for (const auto& [name, value] : head.headers) {
+    if (name == "origin")
+      asked.origin = value;
+    else if (name == "sec-fetch-site")
+      asked.fetch_site = value;
+    else if (name == "sec-fetch-mode")
+      navigates = value == "navigate";
+    else if (name == "sec-fetch-dest")
+      wants_document = value == "document";
+  }
+  asked.visits_page = navigates && wants_document && head.method == "GET" && target.path == "/";
+  return asked;
+}
+
 std::string host_name_of(std::string_view host) {
   auto parsed = parse_authority(host);
   return parsed ? parsed->name : std::string();
@@ -129,7 +151,7 @@ result<void> check_guard(const guard_policy& policy, const guard_request& reques
       return forbidden("requests of web pages from " + quoted(*request.origin) +
                        " are refused; to trust that site, add its host name as allow-host under [http]");
   }
-  if (request.fetch_site && equals_ignoring_case(*request.fetch_site, "cross-site"))
+  if (!request.visits_page && request.fetch_site && equals_ignoring_case(*request.fetch_site, "cross-site"))
     return forbidden(
         "a web page of another site made the browser send this request (Sec-Fetch-Site: cross-site); "
         "open the address directly instead of following a link");

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "services/domain/result.hpp"
+#include "services/http/request_head.hpp"
+#include "services/http/request_target.hpp"
 
 #include <optional>
 #include <string>
@@ -27,7 +29,13 @@ struct guard_request {
   std::optional<std::string_view> host;
   std::optional<std::string_view> origin;
   std::optional<std::string_view> fetch_site;
+  /// A person goes to the page at the root, in a window of the browser and not in a frame: the site whose
+  /// link was followed sees nothing of the answer, and nothing happens by it.
+  bool visits_page = false;
 };
+
+/// What of it the guard looks at: views of both.
+guard_request guarded_part(const request_head& head, const request_target& target);
 
 /// Host name of `host[:port]` in lower case, without port, brackets and a trailing dot; empty when malformed.
 std::string host_name_of(std::string_view host);
@@ -39,7 +47,7 @@ bool is_loopback_name(std::string_view host_name);
 /// - the Host is a loopback name, `listen_host` or in `allow_hosts` (any port),
 /// - an Origin, if there is one, is the Host itself (same name and port) or in `allow_hosts` (any port);
 ///   "null" is foreign,
-/// - Sec-Fetch-Site, if there is one, is not "cross-site".
+/// - Sec-Fetch-Site, if there is one, is not "cross-site", or a link to the page was followed.
 result<void> check_guard(const guard_policy& policy, const guard_request& request);
 
 } // namespace task_runner
