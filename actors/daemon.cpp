@@ -134,10 +134,12 @@ result<void> daemon_process::start_services() {
   for (const auto step : {&daemon_process::watch_clock, &daemon_process::start_source})
     if (auto done = (this->*step)(); !done)
       return done;
+  const auto address =
+      (values_.http_host.find(':') == std::string::npos ? values_.http_host : "[" + values_.http_host + "]") +
+      ":" + std::to_string(http_->port());
   log_event(log_level::info, "listening",
-            {{"address", (values_.http_host.find(':') == std::string::npos ? values_.http_host
-                                                                           : "[" + values_.http_host + "]") +
-                             ":" + std::to_string(http_->port())},
+            {{"address", address},
+             {"dashboard", "http://" + address + "/"},
              {"pid", ::getpid()},
              {"version", TASK_RUNNER_VERSION},
              {"state_dir", values_.state_dir}});

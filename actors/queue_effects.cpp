@@ -33,11 +33,7 @@ void log_transition(const std::string& channel, const task_transition& change) {
                {"name", change.task_name}});
     return;
   }
-  std::string how(to_string(change.how->kind));
-  if (change.how->kind == outcome_kind::exited || change.how->kind == outcome_kind::signalled)
-    how += " " + std::to_string(change.how->code);
-  if (!change.how->error.empty())
-    how += ": " + change.how->error;
+  const auto how = describe(*change.how);
   if (!change.ended_attempt) {
     log_event(
         level, what,

@@ -153,8 +153,10 @@ explanation explain_ended(task_state state) {
   return why;
 }
 
-std::string message_of(const explanation& why) {
+std::string message_of(const explanation& why, const std::optional<outcome>& last_outcome) {
   std::string message(sentence_of(why.reason));
+  if (last_outcome && (why.reason == wait_reason::dead || why.reason == wait_reason::backoff))
+    message += ". How its last attempt ended: " + describe(*last_outcome);
   if (why.reason != wait_reason::behind_others && why.reason != wait_reason::running_limit)
     return message;
   const auto place = why.position ? why.position : why.position_at_least;

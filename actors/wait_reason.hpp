@@ -127,7 +127,8 @@ struct explanation {
 /// The explanation of a task that has ended. The state must be terminal.
 explanation explain_ended(task_state state);
 
-/// The sentence for a person: sentence_of the reason, and what the place in line adds to it.
-std::string message_of(const explanation& why);
+/// The sentence for a person: sentence_of the reason, and what is added to it by the place in line, or by how
+/// the last attempt ended where that is why it does not run.
+std::string message_of(const explanation& why, const std::optional<outcome>& last_outcome = std::nullopt);
 
 } // namespace task_runner

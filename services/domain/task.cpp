@@ -17,4 +17,13 @@ std::string_view to_string(outcome_kind kind) noexcept {
   return names[static_cast<size_t>(kind)];
 }
 
+std::string describe(const outcome& how) {
+  std::string text(to_string(how.kind));
+  if (how.kind == outcome_kind::exited || how.kind == outcome_kind::signalled)
+    text += " " + std::to_string(how.code);
+  if (!how.error.empty())
+    text += ": " + how.error;
+  return text;
+}
+
 } // namespace task_runner

@@ -76,6 +76,9 @@ struct outcome {
   }
 };
 
+/// In a few words: "exited 3", "spawn_failed: no such program: echo hi".
+std::string describe(const outcome& how);
+
 /// A task as the queue and the store know it.
 struct task {
   std::string id;

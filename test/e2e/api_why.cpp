@@ -127,6 +127,8 @@ TEST_CASE("a task that waits for its time or for another attempt tells until whe
   const auto dead = push_json(runner, {{"task", "exit 4"}});
   runner.settled(dead);
   CHECK(reason(runner, dead) == "dead");
+  const auto why = data_of(runner, "GET", "/api/v1/tasks/" + dead + "/why").at("message").get<std::string>();
+  CHECK(why.find("ended: exited 4") != std::string::npos);
 }
 
 TEST_CASE("a task that its concurrency key holds back tells who has it") {
