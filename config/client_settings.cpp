@@ -72,8 +72,13 @@ result<daemon_address> find_daemon_address(const client_input& input) {
     return given.failure();
   const settings defaults;
   daemon_address found{defaults.http_host, defaults.http_port, given->token, "the default"};
-  if (auto token = variable(input, client_token_variable); !token.empty())
-    found.token = std::move(token);
+  if (const auto text = variable(input, client_token_variable); !text.empty()) {
+    auto token = parse_token(text);
+    if (!token)
+      return error{error_code::invalid_argument,
+                   std::string("environment ") + client_token_variable + ": " + token.failure().message};
+    found.token = std::move(*token);
+  }
   if (given->text.empty())
     return found;
   const auto refuse = [&](const std::string& why) {

@@ -38,7 +38,8 @@ constexpr const char* client_token_variable = "TASK_RUNNER_TOKEN";
 
 /// Finds the address, and the token that belongs to it: that of an INI file goes to no address which stands
 /// elsewhere, as it may be somebody else's. One that listens everywhere (0.0.0.0, ::) is reached on loopback.
-/// `invalid_argument` with one line where an address cannot be read, has port 0, or the INI file is wrong.
+/// `invalid_argument` with one line where an address cannot be read or has port 0, where the token is none
+/// that can be sent, or where the INI file is wrong.
 result<daemon_address> find_daemon_address(const client_input& input);
 
 } // namespace task_runner

@@ -47,11 +47,6 @@ int refuse(console& terminal, const std::string& message) {
   return exit_misuse;
 }
 
-/// A token becomes a line of an HTTP head: nothing may end that line.
-bool is_valid_token(std::string_view token) noexcept {
-  return std::all_of(token.begin(), token.end(), [](char one) { return one > 0x20 && one < 0x7f; });
-}
-
 int run_verb(console& terminal, const verb_row& verb, const std::vector<std::string>& words,
              const client_surroundings& around) {
   auto given = parse_arguments_of(verb, words);
@@ -62,14 +57,14 @@ int run_verb(console& terminal, const verb_row& verb, const std::vector<std::str
     return exit_done;
   }
   verb_call call{verb, *given, around, terminal, nullptr};
-  if (!is_valid_token(call.token()))
+  if (!is_valid_token(given->text("token")))
     return refuse(terminal, "the token holds blanks or characters beyond ASCII; give it as it was made");
   std::optional<daemon_api> daemon;
   if (verb.needs_daemon) {
-    auto place = around.find_daemon(given->text("address"), given->text("config"));
+    auto place = call.find_daemon();
     if (!place)
       return refuse(terminal, place.failure().message);
-    daemon.emplace(std::move(*place), call.token());
+    daemon.emplace(std::move(*place));
     call.daemon = &*daemon;
   }
   return verb.run(call);
@@ -77,8 +72,16 @@ int run_verb(console& terminal, const verb_row& verb, const std::vector<std::str
 
 } // namespace
 
-std::string verb_call::token() const {
-  return given.has("token") ? given.text("token") : std::string();
+result<daemon_place> verb_call::find_daemon() const {
+  auto place = around.find_daemon(given.text("address"), given.text("config"));
+  if (place && given.has("token"))
+    place->token = given.text("token");
+  return place;
+}
+
+bool is_valid_token(std::string_view token) noexcept {
+  return std::all_of(token.begin(), token.end(),
+                     [](unsigned char byte) { return byte > 0x20 && byte < 0x7f; });
 }
 
 int verb_call::fail(const api_reply& reply, std::string_view about) const {

@@ -19,7 +19,7 @@ struct daemon_place {
   /// An address or a name, without brackets.
   std::string host;
   uint16_t port = 0;
-  /// What environment and INI file say is to be sent as a bearer token; empty: none.
+  /// To be sent as a bearer token; empty: none.
   std::string token;
   /// Who said so, for messages.
   std::string said_by;

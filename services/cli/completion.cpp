@@ -216,10 +216,12 @@ private:
   }
 
   std::optional<json_value> ask(const std::string& target) {
-    const auto place = call_.around.find_daemon(address_, config_);
-    if (!place)
+    auto place = call_.around.find_daemon(address_, config_);
+    if (!place || !is_valid_token(token_.value_or(std::string())))
       return std::nullopt;
-    daemon_api daemon(*place, token_.empty() ? call_.token() : token_);
+    if (token_)
+      place->token = *token_;
+    daemon_api daemon(*place);
     http_call what;
     what.target = target;
     what.connect_within = completion_connect_within;
@@ -263,7 +265,7 @@ private:
   std::vector<std::string> typed_;
   std::string address_;
   std::string config_;
-  std::string token_;
+  std::optional<std::string> token_;
 };
 
 } // namespace

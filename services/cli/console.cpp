@@ -75,23 +75,6 @@ std::string in_color(paint color, std::string_view text, bool has_colors) {
   return "\033[" + std::string(code_of(color)) + "m" + std::string(text) + "\033[0m";
 }
 
-/// One character of well-formed UTF-8 text: its code point and length.
-struct character {
-  char32_t point = 0;
-  size_t length = 1;
-};
-
-character first_of(std::string_view text) noexcept {
-  const auto lead = static_cast<unsigned char>(text.front());
-  const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (length == 1 || text.size() < length)
-    return {lead, 1};
-  char32_t point = lead & (0xffU >> (length + 1));
-  for (size_t i = 1; i < length; ++i)
-    point = (point << 6U) | (static_cast<unsigned char>(text[i]) & 0x3fU);
-  return {point, length};
-}
-
 bool is_between(char32_t point, char32_t low, char32_t high) noexcept {
   return point >= low && point <= high;
 }
@@ -189,17 +172,28 @@ int console::finish(int code) {
   return code == exit_done ? exit_refused : code;
 }
 
+text_point next_point(std::string_view text) noexcept {
+  const auto lead = static_cast<unsigned char>(text.front());
+  const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (length == 1 || text.size() < length)
+    return {lead, 1};
+  char32_t point = lead & (0xffU >> (length + 1));
+  for (size_t i = 1; i < length; ++i)
+    point = (point << 6U) | (static_cast<unsigned char>(text[i]) & 0x3fU);
+  return {point, length};
+}
+
 std::string printable(std::string_view text) {
   if (!is_valid_utf8(text)) {
     std::string ascii(text);
     std::replace_if(
-        ascii.begin(), ascii.end(), [](char one) { return one < 0x20 || one == 0x7f; }, '?');
+        ascii.begin(), ascii.end(), [](unsigned char byte) { return byte < 0x20 || byte >= 0x7f; }, '?');
     return ascii;
   }
   std::string shown;
   shown.reserve(text.size());
   while (!text.empty()) {
-    const auto one = first_of(text);
+    const auto one = next_point(text);
     if (is_control(one.point))
       shown += one.point == '\n' || one.point == '\t' ? ' ' : '?';
     else
@@ -210,13 +204,13 @@ std::string printable(std::string_view text) {
 }
 
 std::string_view first_character(std::string_view text) noexcept {
-  return text.substr(0, first_of(text).length);
+  return text.substr(0, next_point(text).length);
 }
 
 size_t width_of(std::string_view text) noexcept {
   size_t width = 0;
   while (!text.empty()) {
-    const auto one = first_of(text);
+    const auto one = next_point(text);
     width += width_of(one.point);
     text.remove_prefix(one.length);
   }
@@ -230,7 +224,7 @@ std::string clipped(std::string_view text, size_t columns, std::string_view mark
   size_t width = 0;
   size_t bytes = 0;
   while (bytes < text.size()) {
-    const auto one = first_of(text.substr(bytes));
+    const auto one = next_point(text.substr(bytes));
     if (width + width_of(one.point) > room)
       break;
     width += width_of(one.point);

@@ -25,7 +25,7 @@ uint64_t number_of(std::string_view text) {
 std::string foreign_answer(const http_reply& reply, const daemon_place& place) {
   auto words = reply.body.substr(0, foreign_words_max);
   std::replace_if(
-      words.begin(), words.end(), [](char one) { return one < 0x20; }, ' ');
+      words.begin(), words.end(), [](unsigned char byte) { return byte < 0x20 || byte >= 0x7f; }, ' ');
   return "what answers at " + place.host + ":" + std::to_string(place.port) +
          " does not speak as a TaskRunner does (HTTP status " + std::to_string(reply.status) + "): " + words;
 }
@@ -57,10 +57,9 @@ std::string channel_path(std::string_view name, std::string_view rest) {
   return std::string(channel_root) + url_encoded(name) + std::string(rest);
 }
 
-daemon_api::daemon_api(daemon_place place, const std::string& token)
+daemon_api::daemon_api(daemon_place place)
     : place_(std::move(place))
-    , token_(token.empty() ? place_.token : token)
-    , http_(place_.host, place_.port, token_) {
+    , http_(place_.host, place_.port, place_.token) {
   // nop
 }
 

@@ -53,13 +53,14 @@ std::string url_encoded(std::string_view text);
 /// Speaks to one daemon. Not thread-safe.
 class daemon_api {
 public:
-  daemon_api(daemon_place place, const std::string& token);
+  explicit daemon_api(daemon_place place);
 
   const daemon_place& place() const noexcept { return place_; }
-  const std::string& token() const noexcept { return token_; }
 
   /// From here on no call waits longer than this for a connection, nor for its answer.
   void hurry(std::chrono::milliseconds connect_within, std::chrono::milliseconds answer_within) noexcept;
+  /// The same with the bounds of another one.
+  void hurry_as(const daemon_api& other) noexcept { hurry(other.connect_max_, other.answer_max_); }
   /// Lets a call fail that waits for its answer, as `http_client::stop` does. Any thread.
   void stop() noexcept { http_.stop(); }
 
@@ -82,7 +83,6 @@ private:
   result<http_reply> send(http_call what);
 
   daemon_place place_;
-  std::string token_;
   http_client http_;
   std::chrono::milliseconds connect_max_ = connect_timeout;
   std::chrono::milliseconds answer_max_ = answer_timeout;

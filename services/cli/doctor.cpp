@@ -59,9 +59,9 @@ int run_doctor(verb_call& call) {
   const auto settings = call.around.load_settings(call.given.text("config"));
   check_settings(settings, found);
   bool is_reached = false;
-  auto place = call.around.find_daemon(call.given.text("address"), call.given.text("config"));
+  auto place = call.find_daemon();
   if (place) {
-    daemon_api daemon(*place, call.token());
+    daemon_api daemon(*place);
     is_reached = check_daemon(daemon, found);
   } else {
     found.push_back({"address", verdict::bad, place.failure().message});

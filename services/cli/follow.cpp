@@ -21,9 +21,6 @@ namespace {
 
 /// Longest part of a line that is held back until its line feed comes.
 constexpr size_t held_bytes_max = 65'536;
-/// Of a generated id so many last characters tell tasks apart at a terminal.
-constexpr size_t short_id_length = 8;
-constexpr size_t generated_id_length = 36;
 /// Most tasks that are named when they are left.
 constexpr size_t left_named_max = 8;
 /// Ctrl-C is looked for so often while there is no news.
@@ -110,9 +107,7 @@ private:
   std::vector<std::string> names_of(const std::vector<std::string>& ids) const {
     std::vector<std::string> names;
     for (const auto& id : ids)
-      names.push_back(terminal_.is_terminal() && id.size() == generated_id_length
-                          ? id.substr(id.size() - short_id_length)
-                          : printable(id));
+      names.push_back(printable(terminal_.is_terminal() ? short_id(id) : id));
     auto sorted = names;
     std::sort(sorted.begin(), sorted.end());
     return std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end() ? names : ids;

@@ -3,10 +3,10 @@
 #include "services/cli/output_feed.hpp"
 
 #include "services/cli/task_view.hpp"
+#include "services/cli/thread_start.hpp"
 #include "services/wire/byte_text.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -36,16 +36,12 @@ output_feed::output_feed(const daemon_api& daemon, std::string id, const follow_
                          std::function<void()> wake)
     : id_(std::move(id))
     , wake_(std::move(wake))
-    , daemon_(daemon.place(), daemon.token())
+    , daemon_(daemon.place())
     , attempt_(start.attempt)
     , offset_(start.offset) {
-  // Signals are for the thread that shows what comes.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  daemon_.hurry_as(daemon);
   try {
-    thread_ = std::thread([this] { run(); });
+    thread_ = start_without_signals([this] { run(); });
   } catch (const std::system_error& failure) {
     has_left_ = true;
     feed_news news;
@@ -54,7 +50,6 @@ output_feed::output_feed(const daemon_api& daemon, std::string id, const follow_
         failed_reply(500, std::string("there is no thread to read its output with: ") + failure.what());
     waiting_.push_back(std::move(news));
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 output_feed::~output_feed() {
@@ -236,6 +231,8 @@ std::optional<api_reply> output_feed::read_stream() {
   }
   if (failure)
     return failure;
+  if (!has_come_ && reply.is_ok())
+    return failed_reply(503, "the stream of its output ended before it began");
   if (!has_come_)
     return reply;
   // It was cut off: the daemon stops, or what takes the news was too slow for it.

@@ -61,7 +61,8 @@ struct follow_start {
 /// made anew, and the stream goes on behind what has come. For one thread, besides its own.
 class output_feed {
 public:
-  /// Begins. `wake` is called by its thread when there is news, must not throw, and may be empty.
+  /// Begins, with the bounds of `daemon` for its own calls. `wake` is called by its thread when there is
+  /// news, must not throw, and may be empty.
   output_feed(const daemon_api& daemon, std::string id, const follow_start& start,
               std::function<void()> wake = {});
   /// Breaks what is on its way, and waits for its thread, at most as long as a connection takes to be made.

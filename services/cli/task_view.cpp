@@ -14,6 +14,7 @@ namespace {
 constexpr int exit_code_max = 255;
 constexpr int signal_max = 64;
 constexpr size_t label_columns = 12;
+constexpr size_t short_id_length = 8;
 
 void append_detail(std::string& text, std::string_view label, const std::string& value) {
   if (!value.empty())
@@ -79,6 +80,10 @@ int exit_code_of(const json_value& task) {
 
 bool is_ended(std::string_view state) noexcept {
   return state == "finished" || state == "dead" || state == "cancelled";
+}
+
+std::string_view short_id(std::string_view id) noexcept {
+  return id.size() == generated_id_length ? id.substr(id.size() - short_id_length) : id;
 }
 
 std::string outcome_text(const json_value& outcome) {

@@ -5,6 +5,7 @@
 #include "services/cli/json_value.hpp"
 #include "services/wire/json_text.hpp"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,12 @@ bool is_ended(std::string_view state) noexcept;
 
 /// "exit code 7", "signal 15 (TERM)", "timed out"…; empty when no attempt has ended.
 std::string outcome_text(const json_value& outcome);
+
+/// The length of an id that the daemon has made.
+constexpr size_t generated_id_length = 36;
+
+/// Of such an id as many of its last characters as tell tasks apart at a terminal; any other one as it is.
+std::string_view short_id(std::string_view id) noexcept;
 
 /// `ID STATE`, and behind it how it ended.
 std::string task_line(const json_value& task, const console& terminal);

@@ -15,6 +15,7 @@
 #include <exception>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace task_runner::cli {
@@ -196,7 +197,7 @@ int show(verb_call& call, milliseconds interval) {
   const bool is_ipv6 = place.host.find(':') != std::string::npos;
   top_state state((is_ipv6 ? "[" + place.host + "]" : place.host) + ":" + std::to_string(place.port),
                   static_cast<double>(interval.count()) / 1'000.0, (*screen)->has_unicode());
-  top_feed feed(place, call.api().token(), interval, call.terminal, wake_loop);
+  top_feed feed(place, interval, call.terminal, wake_loop);
   return top_loop(state, feed, **screen, wakes).run();
 }
 
@@ -215,6 +216,10 @@ int run_top(verb_call& call) {
     return call.fail(reply);
   try {
     return show(call, *interval);
+  } catch (const std::system_error& failure) {
+    call.terminal.complain(std::string("top: there are no threads to ask the daemon with: ") +
+                           failure.what());
+    return exit_refused;
   } catch (const std::exception& failure) { // out of memory; the screen has been restored by now
     call.terminal.complain(std::string("top: ") + failure.what());
     return exit_refused;

@@ -6,7 +6,6 @@
 #include "services/wire/rfc3339.hpp"
 
 #include <charconv>
-#include <cmath>
 
 namespace task_runner::cli {
 
@@ -104,8 +103,7 @@ top_daemon read_top_daemon(const json_value& daemon) {
   read.runs_tasks = daemon["task_mode"].is_null() || daemon["task_mode"].is_true();
   for (const auto& reason : daemon["not_ready"].items())
     read.not_ready.push_back(printable(reason.text().empty() ? reason.dump() : reason.text()));
-  if (const auto started_ms = moment_of(daemon["started_at"]))
-    read.clock_ms = *started_ms + std::llround(read.uptime_s * 1'000.0);
+  read.clock_ms = moment_of(daemon["now"]);
   return read;
 }
 

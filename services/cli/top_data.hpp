@@ -3,7 +3,7 @@
 #pragma once
 
 #include "services/cli/json_value.hpp"
-#include "services/cli/top_polling.hpp"
+#include "services/cli/output_feed.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -118,7 +118,7 @@ struct top_output_news {
   std::string task;
   /// That of the wish.
   uint64_t turn = 0;
-  output_piece::kind what = output_piece::kind::nothing;
+  feed_news::kind what = feed_news::kind::nothing;
   std::string bytes;
   uint64_t attempt = 0;
   /// Of the output, how much was passed over at the beginning, bytes.

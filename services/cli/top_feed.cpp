@@ -1,12 +1,12 @@
-// One thread looks: at channels, the daemon, the list of tasks and the output that is shown. Where that takes
-// the daemon long, as with thousands of channels, it looks at them less often.
+// One thread looks: at channels, the daemon, the list of tasks, and what has come of the output that is
+// shown. Where that takes the daemon long, as with thousands of channels, it looks at them less often.
 #include "services/cli/top_feed.hpp"
 
 #include "services/cli/task_view.hpp"
+#include "services/cli/thread_start.hpp"
 #include "services/wire/json_text.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <exception>
 #include <utility>
 
@@ -29,9 +29,8 @@ constexpr int fares_page = 500;
 /// Channels are asked for so many times as seldom as it takes to answer, up to a bound.
 constexpr int channel_rest = 10;
 constexpr milliseconds channels_apart_max{10'000};
-/// So much of the end of an output is read at first, bytes; and so many pieces in one look.
+/// So much of the end of an output is read at first, bytes.
 constexpr uint64_t output_begin_bytes = 65'536;
-constexpr size_t output_pieces_max = 8;
 /// While an end is awaited.
 constexpr milliseconds end_step{20};
 
@@ -51,37 +50,45 @@ double steady_seconds() noexcept {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-top_feed::top_feed(const daemon_place& place, const std::string& token, milliseconds interval,
-                   const console& terminal, std::function<void()> wake)
+top_feed::top_feed(const daemon_place& place, milliseconds interval, const console& terminal,
+                   std::function<void()> wake)
     : interval_(interval)
     , terminal_(terminal)
     , wake_(std::move(wake)) {
   for (size_t i = 0; i < top_hands + 1; ++i)
-    daemons_.push_back(std::make_unique<daemon_api>(place, token));
+    daemons_.push_back(std::make_unique<daemon_api>(place));
   daemons_[0]->hurry(look_connect_within, look_answer_within);
   for (size_t i = 1; i < daemons_.size(); ++i)
     daemons_[i]->hurry(look_connect_within, answer_timeout);
-  // Signals are for the thread that reads keys.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  threads_.reserve(daemons_.size());
   threads_alive_ = daemons_.size();
-  const auto run = [this](auto work) {
-    return [this, work] {
+  const auto start = [this](const std::function<void()>& work) {
+    threads_.push_back(start_without_signals([this, work] {
       work();
       const std::lock_guard<std::mutex> guard(mutex_);
       --threads_alive_;
       changed_.notify_all();
-    };
+    }));
   };
-  threads_.emplace_back(run([this] { watch(); }));
-  for (size_t i = 1; i < daemons_.size(); ++i)
-    threads_.emplace_back(run([this, i] { lend_hand(*daemons_[i]); }));
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  try {
+    start([this] { watch(); });
+    for (size_t i = 1; i < daemons_.size(); ++i)
+      start([this, i] { lend_hand(*daemons_[i]); });
+  } catch (const std::exception&) {
+    {
+      const std::lock_guard<std::mutex> guard(mutex_);
+      threads_alive_ -= daemons_.size() - threads_.size();
+    }
+    end();
+    throw;
+  }
 }
 
 top_feed::~top_feed() {
+  end();
+}
+
+void top_feed::end() {
   {
     std::unique_lock<std::mutex> guard(mutex_);
     ends_ = true;
@@ -188,8 +195,12 @@ void top_feed::look(const top_wish& wish, bool at_everything, top_news& news) {
     return;
   if (at_everything && steady::now() >= fares_due_ && !look_at_fares(news))
     return;
-  if (look_at_tasks(wish, news) && !wish.task.empty())
-    look_at_output(wish, news);
+  if (!look_at_tasks(wish, news))
+    return;
+  if (wish.task.empty())
+    output_ = {};
+  else if (look_at_output(wish, news))
+    take_output(wish, news);
 }
 
 bool top_feed::fail(const api_reply& reply, top_news& news) const {
@@ -199,19 +210,24 @@ bool top_feed::fail(const api_reply& reply, top_news& news) const {
   return false;
 }
 
-api_reply top_feed::ask(const std::string& target, top_news& news) {
-  {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    if (ends_) {
-      api_reply none;
-      fail(none, news);
-      return none;
-    }
-    asked_at_ = steady::now();
-  }
-  auto reply = daemons_[0]->get(target);
+bool top_feed::begin_asking(top_news& news) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (ends_)
+    return fail({}, news);
+  asked_at_ = steady::now();
+  return true;
+}
+
+void top_feed::end_asking() {
   const std::lock_guard<std::mutex> guard(mutex_);
   asked_at_.reset();
+}
+
+api_reply top_feed::ask(const std::string& target, top_news& news) {
+  if (!begin_asking(news))
+    return {};
+  auto reply = daemons_[0]->get(target);
+  end_asking();
   if (!reply.is_ok() && reply.status != 404)
     fail(reply, news);
   return reply;
@@ -304,40 +320,102 @@ bool top_feed::look_at_tasks(const top_wish& wish, top_news& news) {
 }
 
 bool top_feed::look_at_output(const top_wish& wish, top_news& news) {
-  auto& daemon = *daemons_[0];
-  const auto& task = wish.task;
-  if (output_.turn != wish.output_turn || !output_.feed) {
-    const auto piece = daemon.output(task, 0, INT64_MAX);
-    if (!piece.how.is_ok() && piece.how.status != 404)
-      return fail(piece.how, news);
-    output_ = {};
-    output_.turn = wish.output_turn;
-    output_.skipped = piece.size - std::min(piece.size, output_begin_bytes);
-    output_.feed = std::make_unique<polled_output>(daemon, task, output_.skipped);
+  if (output_.turn != wish.output_turn)
+    return begin_output(wish, news);
+  return output_.feed || look_for_next_attempt(wish, news);
+}
+
+bool top_feed::begin_output(const top_wish& wish, top_news& news) {
+  shown_output fresh;
+  fresh.turn = wish.output_turn;
+  fresh.has_failed = output_.has_failed;
+  output_ = {};
+  const auto task = ask(task_path(wish.task), news);
+  if (!task.is_ok()) {
+    feed_news unknown;
+    unknown.what = feed_news::kind::failed;
+    unknown.failure = task;
+    if (task.status == 404)
+      tell(wish, std::move(unknown), news);
+    return false;
   }
-  for (size_t i = 0; i < output_pieces_max; ++i) {
-    auto found = output_.feed->next();
-    if (found.what == output_piece::kind::failed && found.failure.status != 404)
-      return fail(found.failure, news); // the next look goes on where this one was
-    top_output_news told;
-    told.task = task;
-    told.turn = wish.output_turn;
-    told.what = found.what;
-    told.bytes = std::move(found.bytes);
-    told.attempt = output_.feed->attempt();
-    told.skipped = output_.skipped;
-    if (found.what == output_piece::kind::failed)
-      told.failure = printable(found.failure.message);
-    if (found.what == output_piece::kind::ended) {
-      told.state = printable(found.task["state"].text());
-      told.outcome = outcome_text(found.task["outcome"]);
-    }
-    news.output.push_back(std::move(told));
-    if (found.what != output_piece::kind::output && found.what != output_piece::kind::output_after_gap &&
-        found.what != output_piece::kind::next_attempt)
-      break;
+  fresh.attempt = static_cast<uint64_t>(std::max<int64_t>(task.data()["attempt"].whole(), 0));
+  if (fresh.attempt > 0) {
+    // The size is known from an answer of no bytes; where none have been printed there may be no output.
+    if (!begin_asking(news))
+      return false;
+    const auto none = daemons_[0]->output(wish.task, fresh.attempt, INT64_MAX);
+    end_asking();
+    if (!none.how.is_ok() && none.how.status != 404)
+      return fail(none.how, news);
+    fresh.skipped = none.size - std::min(none.size, output_begin_bytes);
   }
+  fresh.feed =
+      std::make_unique<output_feed>(*daemons_[0], wish.task, follow_start{fresh.skipped, fresh.attempt});
+  output_ = std::move(fresh);
+  // What comes at once is shown at once.
+  const std::lock_guard<std::mutex> guard(mutex_);
+  wish_is_new_ = true;
   return true;
+}
+
+bool top_feed::look_for_next_attempt(const top_wish& wish, top_news& news) {
+  const auto is_over = [&](const top_task& one) {
+    return one.id == wish.task && is_ended(one.state) &&
+           static_cast<uint64_t>(one.attempt) <= output_.attempt;
+  };
+  if (news.tasks && std::any_of(news.tasks->items.begin(), news.tasks->items.end(), is_over))
+    return true; // the list says it
+  const auto task = ask(task_path(wish.task), news);
+  if (!task.is_ok() && task.status != 404)
+    return false;
+  if (static_cast<uint64_t>(std::max<int64_t>(task.data()["attempt"].whole(), 0)) <= output_.attempt)
+    return true;
+  ++output_.attempt;
+  output_.skipped = 0;
+  output_.feed = std::make_unique<output_feed>(*daemons_[0], wish.task, follow_start{0, output_.attempt});
+  feed_news next;
+  next.what = feed_news::kind::next_attempt;
+  next.attempt = output_.attempt;
+  tell(wish, std::move(next), news);
+  return true;
+}
+
+void top_feed::take_output(const top_wish& wish, top_news& news) {
+  for (size_t i = 0; i < feed_news_max && output_.feed; ++i) {
+    auto one = output_.feed->take();
+    if (!one)
+      return;
+    output_.attempt = one->attempt;
+    if (one->what == feed_news::kind::ended)
+      output_.feed.reset();
+    if (one->what == feed_news::kind::from_beginning)
+      output_.skipped = 0;
+    tell(wish, std::move(*one), news);
+  }
+}
+
+void top_feed::tell(const top_wish& wish, feed_news one, top_news& news) {
+  const bool has_failed = one.what == feed_news::kind::failed;
+  const bool is_known = !output_.has_failed && output_.told_attempt == one.attempt;
+  if (one.what == feed_news::kind::nothing && is_known)
+    return;
+  output_.has_failed = has_failed;
+  output_.told_attempt = one.attempt;
+  top_output_news told;
+  told.task = wish.task;
+  told.turn = wish.output_turn;
+  told.what = one.what;
+  told.bytes = std::move(one.bytes);
+  told.attempt = one.attempt;
+  told.skipped = output_.skipped;
+  if (has_failed)
+    told.failure = printable(one.failure.message);
+  if (one.what == feed_news::kind::ended) {
+    told.state = printable(one.task["state"].text());
+    told.outcome = outcome_text(one.task["outcome"]);
+  }
+  news.output.push_back(std::move(told));
 }
 
 void top_feed::lend_hand(daemon_api& daemon) {

@@ -4,6 +4,7 @@
 
 #include "services/cli/console.hpp"
 #include "services/cli/daemon_api.hpp"
+#include "services/cli/output_feed.hpp"
 #include "services/cli/top_data.hpp"
 
 #include <chrono>
@@ -36,8 +37,9 @@ class top_feed {
 public:
   /// Begins to look every `interval`. `wake` is called by its threads when there are news; `terminal` gives
   /// the colours of texts, and outlives it.
-  top_feed(const daemon_place& place, const std::string& token, std::chrono::milliseconds interval,
-           const console& terminal, std::function<void()> wake);
+  /// Throws std::system_error where there are no threads for it.
+  top_feed(const daemon_place& place, std::chrono::milliseconds interval, const console& terminal,
+           std::function<void()> wake);
   /// Breaks what is on its way, and waits for its threads, at most as long as a connection takes to be made.
   ~top_feed();
   top_feed(const top_feed&) = delete;
@@ -57,10 +59,18 @@ private:
 
   struct shown_output {
     uint64_t turn = 0;
-    std::unique_ptr<polled_output> feed;
+    /// Of the output, how much was passed over at the beginning, bytes.
     uint64_t skipped = 0;
+    uint64_t attempt = 0;
+    /// What was told last: of which attempt, and whether that it cannot be read.
+    uint64_t told_attempt = 0;
+    bool has_failed = false;
+    /// Empty once the task has ended: then it is looked whether it was run again.
+    std::unique_ptr<output_feed> feed;
   };
 
+  /// Ends the threads that have begun.
+  void end();
   void watch();
   void look(const top_wish& wish, bool at_everything, top_news& news);
   bool look_at_channels(top_news& news);
@@ -69,6 +79,14 @@ private:
   bool look_at_tasks(const top_wish& wish, top_news& news);
   bool list(const std::string& query, top_tasks& into, top_news& news);
   bool look_at_output(const top_wish& wish, top_news& news);
+  /// The output of another task, or of the same one anew. False: there is none to take from yet.
+  bool begin_output(const top_wish& wish, top_news& news);
+  bool look_for_next_attempt(const top_wish& wish, top_news& news);
+  void take_output(const top_wish& wish, top_news& news);
+  void tell(const top_wish& wish, feed_news one, top_news& news);
+  /// False at the end, when nothing is asked any more; else silent_s() counts until end_asking().
+  bool begin_asking(top_news& news);
+  void end_asking();
   /// Asks; where nobody can answer at present that becomes the news' failure.
   api_reply ask(const std::string& target, top_news& news);
   bool fail(const api_reply& reply, top_news& news) const;

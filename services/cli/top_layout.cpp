@@ -2,6 +2,7 @@
 #include "services/cli/top_layout.hpp"
 
 #include "services/cli/console.hpp"
+#include "services/cli/task_view.hpp"
 
 #include <algorithm>
 #include <array>
@@ -17,8 +18,6 @@ constexpr size_t head_rows = 3;
 constexpr size_t foot_rows = 1;
 /// From this width on ids are shown whole; before, their last characters tell generated ones apart.
 constexpr size_t whole_id_columns = 120;
-constexpr size_t short_id_length = 8;
-constexpr size_t generated_id_length = 36;
 /// A column of names is kept at least this wide, by leaving out others.
 constexpr size_t name_columns_min = 14;
 constexpr size_t popup_columns_max = 96;
@@ -203,7 +202,7 @@ std::string age_of(const top_task& task, int64_t now_ms) {
 }
 
 std::string shown_id(const std::string& id, bool is_whole) {
-  return !is_whole && id.size() == generated_id_length ? id.substr(id.size() - short_id_length) : id;
+  return is_whole ? id : std::string(short_id(id));
 }
 
 void draw_tasks(cell_grid& grid, const top_state& state, const area& where, const top_moment& now) {

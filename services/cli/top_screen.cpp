@@ -36,13 +36,9 @@ constexpr size_t points_max = 6;
 std::array<wchar_t, points_max> wide(std::string_view text) {
   std::array<wchar_t, points_max> points{};
   for (size_t i = 0; i + 1 < points.size() && !text.empty(); ++i) {
-    const auto one = first_character(text);
-    text.remove_prefix(one.size());
-    const auto lead = static_cast<unsigned char>(one.front());
-    auto point = one.size() == 1 ? static_cast<unsigned>(lead) : lead & (0xffU >> (one.size() + 1));
-    for (size_t at = 1; at < one.size(); ++at)
-      point = (point << 6U) | (static_cast<unsigned char>(one[at]) & 0x3fU);
-    points[i] = static_cast<wchar_t>(point);
+    const auto one = next_point(text);
+    text.remove_prefix(one.length);
+    points[i] = static_cast<wchar_t>(one.point);
   }
   return points;
 }

@@ -132,7 +132,7 @@ void top_state::take(top_news news, const top_moment& now) {
       failing_since_s_ = now.steady_s;
     failure_ = std::move(news.failure);
     is_unreached_ = news.is_unreached;
-  } else if (news.channels) {
+  } else if (news.channels || news.tasks) {
     failure_.reset();
   }
   if (news.daemon) {
@@ -368,26 +368,31 @@ void top_state::take_output(const top_output_news& news) {
   if (news.task != task_id_ || news.turn != output_how_.turn || news.task.empty())
     return;
   const auto dropped = output_.dropped();
-  if (news.skipped > 0 && output_.is_empty())
-    output_.append("[earlier output is left out here]\n");
   output_how_.attempt = news.attempt;
   output_how_.failure = news.failure;
   switch (news.what) {
-  case output_piece::kind::nothing:
-  case output_piece::kind::failed:
+  case feed_news::kind::nothing:
+  case feed_news::kind::failed:
     break;
-  case output_piece::kind::output_after_gap:
-    output_.append("\n[some output came too fast to be kept, and is left out here]\n");
-    [[fallthrough]];
-  case output_piece::kind::output:
+  case feed_news::kind::from_beginning:
+    output_.clear();
+    output_first_ = 0;
+    output_how_.state.clear();
+    return;
+  case feed_news::kind::output_after_gap:
+  case feed_news::kind::output:
+    if (news.skipped > 0 && output_.is_empty())
+      output_.append("[earlier output is left out here]\n");
+    else if (news.what == feed_news::kind::output_after_gap)
+      output_.append("\n[some output came too fast to be kept, and is left out here]\n");
     output_.append(news.bytes);
     output_how_.state.clear();
     break;
-  case output_piece::kind::next_attempt:
+  case feed_news::kind::next_attempt:
     output_.append("\033[0m\n[attempt " + std::to_string(news.attempt) + "]\n");
     output_how_.state.clear();
     break;
-  case output_piece::kind::ended:
+  case feed_news::kind::ended:
     output_how_.state = news.state;
     output_how_.outcome = news.outcome;
     for (auto& one : tasks_.items)

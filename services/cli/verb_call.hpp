@@ -7,6 +7,7 @@
 #include "services/cli/console.hpp"
 #include "services/cli/daemon_api.hpp"
 #include "services/cli/exit_codes.hpp"
+#include "services/domain/result.hpp"
 
 #include <array>
 #include <string>
@@ -16,6 +17,9 @@ namespace task_runner::cli {
 
 /// The settings of a channel besides the options of its tasks.
 constexpr std::array<std::string_view, 4> channel_settings{"worker", "distinct", "weight", "tasks_max"};
+
+/// Whether it can be sent: a token becomes a line of an HTTP head, and nothing may end that line.
+bool is_valid_token(std::string_view token) noexcept;
 
 struct verb_call {
   const verb_row& verb;
@@ -28,8 +32,9 @@ struct verb_call {
   bool wants_json() const { return given.is_set("json"); }
   daemon_api& api() const { return *daemon; }
 
-  /// The token of the flag; empty: none was given, and that of the daemon's place counts.
-  std::string token() const;
+  /// Where the daemon is, by flags, environment and INI file. A token that is given here counts more than
+  /// that of the other two; an empty one: none is sent.
+  result<daemon_place> find_daemon() const;
 
   /// Says what the daemon has refused, or that it cannot be reached; gives the exit code for it. `about`
   /// names the task or channel that was asked about, where there can be several.

@@ -8,10 +8,10 @@ namespace {
 
 /// The daemon's version; empty where none answers.
 std::string daemon_version(const verb_call& call) {
-  const auto place = call.around.find_daemon(call.given.text("address"), call.given.text("config"));
+  const auto place = call.find_daemon();
   if (!place)
     return {};
-  daemon_api daemon(*place, call.token());
+  daemon_api daemon(*place);
   http_call what;
   what.target = "/status?limit=1";
   what.answer_within = connect_timeout;

@@ -216,9 +216,13 @@ TEST_CASE("a hundred identical requests at once make one task") {
   for (int i = 0; i < clients; ++i)
     threads.emplace_back([&, i] {
       auto& answer = answers[static_cast<size_t>(i)];
-      do
-        answer = post(runner.port(), "at once", tasks, R"({"task":"echo once"})");
-      while (answer.status == 409);
+      // Where that never comes to be the answers say so.
+      static_cast<void>(wait_until(
+          [&] {
+            answer = post(runner.port(), "at once", tasks, R"({"task":"echo once"})");
+            return answer.status != 409;
+          },
+          std::chrono::seconds(60)));
     });
   for (auto& one : threads)
     one.join();
@@ -280,6 +284,7 @@ TEST_CASE("requests that are repeated while the daemon is killed again and again
   constexpr int kills = 8;
   std::atomic<uint16_t> port{runner.port()};
   std::atomic<bool> over{false};
+  std::atomic<int> given_up{0};
   std::mutex mutex;
   std::map<std::string, std::string> bodies;
   std::map<std::string, std::set<std::string>> ids;
@@ -325,8 +330,8 @@ TEST_CASE("requests that are repeated while the daemon is killed again and again
           const std::lock_guard lock(mutex);
           bodies[key] = body;
         }
-        while (!send(key, body))
-          std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        if (!wait_until([&] { return send(key, body); }, std::chrono::seconds(60)))
+          ++given_up;
       }
     });
   for (int i = 0; i < kills; ++i) {
@@ -338,6 +343,7 @@ TEST_CASE("requests that are repeated while the daemon is killed again and again
   over = true;
   for (auto& one : threads)
     one.join();
+  CHECK(given_up == 0);
   // Once more, over a last crash: what was answered, and what was not.
   runner.kill();
   runner.start();

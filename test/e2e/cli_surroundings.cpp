@@ -3,6 +3,7 @@
 #include "test/e2e/cli_support.hpp"
 #include "test/e2e/cli_terminal.hpp"
 #include "test/support/free_port.hpp"
+#include "test/support/scripted_server.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -105,6 +106,35 @@ TEST_CASE("the daemon is found by flag, then environment, then INI file") {
          {"push", "--wait", "-e", "TASK_RUNNER_ADDRESS=" + here, "--", task_runner_binary(), "push", "--id",
           "inner", "--", "true"});
   CHECK(runner.settled("inner").at("state") == "finished");
+}
+
+TEST_CASE("the token is that of the flag, also an empty one, and else that of the environment") {
+  const auto sent = [](const std::vector<std::string>& flags, const variables& environment) {
+    const scripted_server server({envelope_text(200, "ok", R"({"items":[]})")});
+    std::vector<std::string> words{"channel", "list", "--address",
+                                   "127.0.0.1:" + std::to_string(server.port())};
+    words.insert(words.end(), flags.begin(), flags.end());
+    const auto ran = run(words, environment);
+    CAPTURE(flags, environment, ran.error_output);
+    const auto asked = server.requests();
+    if (asked.empty())
+      return "ended with " + std::to_string(ran.end.code) + ": " + trimmed(ran.error_output);
+    CHECK(ran.end == process_end{true, 0});
+    const std::string name = "Authorization: ";
+    const auto at = asked[0].find(name);
+    return at == std::string::npos
+               ? std::string("none")
+               : asked[0].substr(at + name.size(), asked[0].find("\r\n", at) - at - name.size());
+  };
+  const variables of_environment{{"TASK_RUNNER_TOKEN", "abc"}};
+  CHECK(sent({}, {}) == "none");
+  CHECK(sent({}, of_environment) == "Bearer abc");
+  CHECK(sent({"--token", "def"}, of_environment) == "Bearer def");
+  CHECK(sent({"--token", ""}, of_environment) == "none");
+  CHECK(sent({"--token="}, of_environment) == "none");
+  for (const std::string wrong : {"two words", "a\r\nX-Other: b"})
+    CHECK(sent({}, {{"TASK_RUNNER_TOKEN", wrong}})
+              .find("ended with 2: task-runner: environment TASK_RUNNER_TOKEN: ") == 0);
 }
 
 TEST_CASE("without a daemon every verb that needs one ends with 3, and says where it looked") {

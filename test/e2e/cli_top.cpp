@@ -153,6 +153,80 @@ TEST_CASE("top follows output on the full screen, and stays where somebody has s
   called(runner, 0, {"cancel", "talker"});
 }
 
+TEST_CASE("top follows output that repeats itself beyond what is kept") {
+  daemon_options options;
+  options.flags = {"-output-head=1k", "-output-tail=1k"};
+  test_daemon runner(options);
+  const gate first(runner.path("first"));
+  const gate second(runner.path("second"));
+  const gate third(runner.path("third"));
+  // Of the end no less than half of the tail is kept: what comes at once fits into that.
+  const auto burst = [](const gate& when, int count) {
+    return when.wait_line() + "; i=0; while [ $i -lt " + std::to_string(count) +
+           " ]; do i=$((i+1)); echo same; done; ";
+  };
+  pushed(runner,
+         {"--id", "talker", "--shell",
+          "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo old; done; echo mark 1; " + burst(first, 100) +
+              burst(second, 100) + burst(third, 20) + "echo mark 2; exec sleep 600"});
+  tmux_terminal terminal(80, 240, top, address(runner));
+  REQUIRE_SHOWS(terminal, "Output of talker");
+  terminal.press({"o"});
+  REQUIRE_SHOWS(terminal, "\nmark 1\n");
+  const auto shows_behind_mark = [&](int count, const std::string& end) {
+    std::string expected = "\nmark 1\n";
+    for (int i = 0; i < count; ++i)
+      expected += "same\n";
+    const bool shown = terminal.shows(expected + end);
+    INFO("the screen, for " << count << " lines:\n" << terminal.screen());
+    CHECK(shown);
+  };
+  first.open();
+  shows_behind_mark(100, "");
+  second.open();
+  shows_behind_mark(200, "");
+  third.open();
+  shows_behind_mark(220, "mark 2\n");
+  terminal.press({"q"});
+  check_left(terminal, 0);
+  called(runner, 0, {"cancel", "talker"});
+}
+
+TEST_CASE("top shows the output of a task again from its end on, and of each attempt") {
+  test_daemon runner;
+  runner.create_channel("plain");
+  const auto id =
+      push_json(runner, {{"task", "seq -f %050.0f 2000; exit 1"}, {"id", "long"}, {"channel", "plain"}});
+  REQUIRE(runner.settled(id).at("state") == "dead");
+  tmux_terminal terminal(80, 30, top, address(runner));
+  REQUIRE_SHOWS(terminal, "Channels: ");
+  terminal.press({"v"});
+  REQUIRE_SHOWS(terminal, "Output of long, dead");
+  REQUIRE_SHOWS(terminal, "02000\n");
+  terminal.press({"o", "g"});
+  CHECK_SHOWS(terminal, "[earlier output is left out here]");
+  terminal.press({"G", "r"});
+  REQUIRE_SHOWS(terminal, "y/n");
+  terminal.press({"y"});
+  REQUIRE_SHOWS(terminal, "Output of long, attempt 2, dead");
+  terminal.press({"q"});
+  check_left(terminal, 0);
+}
+
+// A sanitizer needs terabytes of addresses.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("top says in a sentence that there are no threads, and leaves the terminal as it was") {
+  test_daemon runner;
+  // A thread takes as much as its stack may grow to: there is room for two of them.
+  const std::string limits = "ulimit -s 1048576 && ulimit -v 2621440 && exec \"$@\"";
+  std::vector<std::string> argv{"sh", "-c", limits, "sh"};
+  argv.insert(argv.end(), top.begin(), top.end());
+  tmux_terminal terminal(200, 24, argv, address(runner));
+  CHECK_SHOWS(terminal, "task-runner: top: there are no threads to ask the daemon with: ");
+  check_left(terminal, 1);
+}
+#endif
+
 TEST_CASE("top takes every size of the terminal while it runs") {
   test_daemon runner;
   tmux_terminal terminal(80, 24, top, address(runner));

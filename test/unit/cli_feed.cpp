@@ -33,7 +33,7 @@ daemon_api api_of(const scripted_server& server) {
   daemon_place place;
   place.host = "127.0.0.1";
   place.port = server.port();
-  return {place, ""};
+  return daemon_api(place);
 }
 
 /// The next news that says something.
@@ -139,6 +139,34 @@ TEST_CASE("cli: what a feed cannot read is told, and tried again") {
     CHECK(holds(news.failure.message, message));
   }
   CHECK(next_of(feed).what == kind::ended);
+}
+
+TEST_CASE("cli: a stream that ends before it has begun is asked for again") {
+  const scripted_server server({
+      task_text("running", 1),
+      answer_text(200, "text/event-stream; charset=utf-8", ""),
+      stream_text(event_text("1-1", "output", R"({"offset":0,"text":"a"})") +
+                  event_text("1-1-end", "end", R"({"attempt":1})")),
+      task_text("finished", 1),
+  });
+  output_feed feed(api_of(server), "a", {});
+  const auto news = next_of(feed);
+  CHECK(news.what == kind::failed);
+  CHECK(news.failure.status == 503);
+  CHECK(holds(news.failure.message, "ended before it began"));
+  console terminal;
+  outage absence(terminal, true);
+  CHECK(absence.bears(news.failure));
+  CHECK(next_of(feed).bytes == "a");
+  CHECK(next_of(feed).what == kind::ended);
+}
+
+TEST_CASE("cli: what is no daemon is quoted in plain characters") {
+  const scripted_server server({answer_text(200, "text/html", "<p>\x1b[31m\x7f\x9b\xc3\xa4</p>")});
+  auto api = api_of(server);
+  const auto reply = api.get("/readyz");
+  CHECK(reply.status == 0);
+  CHECK(holds(reply.message, "<p> [31m    </p>"));
 }
 
 TEST_CASE("cli: a feed that nobody wants any more ends, whatever it waits for") {

@@ -56,13 +56,14 @@ TEST_CASE("top: answers of the daemon become plain values") {
   CHECK(brief.created_ms == 0x019c14667c00);
   CHECK_FALSE(read_top_task(read(R"({"id":"my own","state":"pending"})")).created_ms);
   const auto daemon = read_top_daemon(read(
-      R"({"version":"1","state":"draining","uptime_s":2.5,"started_at":"2026-01-31T12:00:00.000Z","not_ready":["store"]})"));
+      R"({"version":"1","state":"draining","uptime_s":2.5,"started_at":"2026-01-31T12:00:00.000Z","now":"2026-01-31T13:00:02.500Z","not_ready":["store"]})"));
   CHECK(daemon.state == "draining");
-  CHECK(daemon.clock_ms == 1'769'860'802'500);
+  CHECK(daemon.clock_ms == 1'769'864'402'500);
   CHECK(daemon.not_ready == std::vector<std::string>{"store"});
   CHECK(daemon.runs_tasks);
   CHECK(read_top_channel(read("{}")).name.empty());
   CHECK(read_top_daemon(read("null")).version.empty());
+  CHECK_FALSE(read_top_daemon(read(R"({"started_at":"2026-01-31T12:00:00.000Z","uptime_s":2.5})")).clock_ms);
 }
 
 TEST_CASE("top: rates come of differences, and of nothing else") {
@@ -152,7 +153,7 @@ TEST_CASE("top: a task that was chosen stays selected, its end too") {
   news.output.emplace_back();
   news.output[0].task = "t1";
   news.output[0].turn = state.wish().output_turn;
-  news.output[0].what = output_piece::kind::ended;
+  news.output[0].what = feed_news::kind::ended;
   news.output[0].state = "dead";
   news.output[0].outcome = "exit code 3";
   state.take(std::move(news), at(2));
@@ -195,6 +196,32 @@ TEST_CASE("top: output is followed until somebody scrolls, and again at its end"
   CHECK(draw_top(state, at(1)).text().find("other") == std::string::npos);
   state.press(key(top_key::kind::escape), at(1));
   CHECK_FALSE(state.output_is_full());
+}
+
+TEST_CASE("top: output that cannot be gone on with is shown anew, and gaps are marked") {
+  auto state = with_mail();
+  const auto shown = [&] { return draw_top(state, at(1)).text(); };
+  const auto tell = [&](feed_news::kind what, const std::string& bytes, uint64_t skipped) {
+    auto news = output_news(state, "t1", bytes);
+    news.output[0].what = what;
+    news.output[0].skipped = skipped;
+    state.take(std::move(news), at(1));
+  };
+  // A beginning that is left out, and a gap right behind it, are one thing.
+  tell(feed_news::kind::nothing, "", 10);
+  tell(feed_news::kind::output_after_gap, "", 10);
+  tell(feed_news::kind::output, "old words\n", 10);
+  CHECK(shown().find("[earlier output is left out here]\nold words\n") != std::string::npos);
+  CHECK(shown().find("too fast") == std::string::npos);
+  tell(feed_news::kind::output_after_gap, "", 10);
+  tell(feed_news::kind::output, "more\n", 10);
+  CHECK(shown().find("[some output came too fast to be kept, and is left out here]\nmore\n") !=
+        std::string::npos);
+  tell(feed_news::kind::from_beginning, "", 0);
+  tell(feed_news::kind::output, "new words\n", 0);
+  CHECK(shown().find("new words\n") != std::string::npos);
+  CHECK(shown().find("old words") == std::string::npos);
+  CHECK(shown().find("earlier") == std::string::npos);
 }
 
 TEST_CASE("top: what ends or starts commands asks first") {
@@ -381,6 +408,10 @@ TEST_CASE("top: the worst that is in the way is told") {
   away.is_unreached = true;
   state.take(std::move(away), at(45));
   CHECK(told(75) == "DISCONNECTED for 30s, trying again: nobody answers");
+  // Any answer ends that: channels are asked for less often than tasks.
+  auto answered = state;
+  answered.take(tasks_news(answered, {}), at(75));
+  CHECK(answered.trouble(at(75))->text.find("DISCONNECTED") == std::string::npos);
   CHECK(row_with(draw_top(state, at(75)), " DISCONNECTED").size() > 1);
   state.wait_for_answer(0);
   state.take(channels_news({biz, mail}, 76), at(76));

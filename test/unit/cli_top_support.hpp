@@ -69,7 +69,7 @@ inline cli::top_news output_news(const cli::top_state& state, const std::string&
   cli::top_output_news one;
   one.task = task;
   one.turn = state.wish().output_turn;
-  one.what = cli::output_piece::kind::output;
+  one.what = cli::feed_news::kind::output;
   one.bytes = bytes;
   one.attempt = 1;
   news.output.push_back(std::move(one));

@@ -119,6 +119,22 @@ TEST_CASE("cli: columns are counted as terminals do") {
   CHECK(short_duration(273'600) == "3d4h");
 }
 
+TEST_CASE("cli: of text that is no UTF-8 nothing but plain characters is left") {
+  CHECK(printable("a\x1b~\x7f\x80\x9b\xff b") == "a?~???? b");
+  CHECK(next_point("a").point == U'a');
+  CHECK(next_point("\xc3\xa4x").point == U'\u00e4');
+  CHECK(next_point("\xe4\xb8\xadx").length == 3);
+  CHECK(next_point("\xf0\x9f\x98\x80").point == U'\U0001f600');
+  CHECK(next_point("\xf0\x9f").length == 1); // cut short
+}
+
+TEST_CASE("cli: ids that were made are cut to their ends, others are left whole") {
+  CHECK(short_id("019c1466-7c00-7000-8000-0000deadbeef") == "deadbeef");
+  CHECK(short_id("an-id-of-somebody-else-that-is-as-long-as-that-and-longer") ==
+        "an-id-of-somebody-else-that-is-as-long-as-that-and-longer");
+  CHECK(short_id("").empty());
+}
+
 TEST_CASE("cli: what is in a task's way is said as far as it is known") {
   const console terminal;
   const auto text_of = [&](const std::string& blocker) {

@@ -78,6 +78,25 @@ TEST_CASE("config: the token of an INI file belongs to the daemon of the same fi
   CHECK(token_of(input).find("a b") == std::string::npos);
 }
 
+TEST_CASE("config: a token of the environment is checked as one of an INI file is") {
+  const temp_dir directory;
+  client_input input;
+  input.config_file = write_file(directory, "x.ini", "[client]\ntoken = of-the-file\n");
+  for (const auto& wrong : {std::string("a b"), std::string("a\r\nX-Other: b"), std::string("\x7f"),
+                            std::string("sch\xc3\xb6n"), std::string(5'000, 'a')}) {
+    input.environment["TASK_RUNNER_TOKEN"] = wrong;
+    const auto address = find_daemon_address(input);
+    REQUIRE_FALSE(address);
+    CHECK(address.failure().code == error_code::invalid_argument);
+    CHECK(address.failure().message.find("environment TASK_RUNNER_TOKEN: ") == 0);
+    CHECK(address.failure().message.find(wrong) == std::string::npos);
+  }
+  input.environment["TASK_RUNNER_TOKEN"] = "!~";
+  CHECK(find_daemon_address(input)->token == "!~");
+  input.environment["TASK_RUNNER_TOKEN"] = "";
+  CHECK(find_daemon_address(input)->token == "of-the-file");
+}
+
 TEST_CASE("config: a client's token is not shown, and an address of port 0 is refused") {
   const temp_dir directory;
   const auto loaded = load_ini("[client]\ntoken = geheim\n");
