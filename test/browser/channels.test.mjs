@@ -64,13 +64,60 @@ scenario('workers are set one by one', async ({ page, open, daemon }) => {
   assert.equal((await channel(daemon, 'mail')).worker, 5);
 });
 
+scenario('a step of the workers is not lost, nor overtaken, when it is followed by another or by leaving', async ({ page, open, daemon }) => {
+  await daemon.api('POST', '/api/v1/channels', { name: 'steps', worker: 4 });
+  await open('channels');
+  const stepper = page.getByRole('group', { name: 'Workers of steps' });
+  const held = [];
+  const asked = [];
+  await page.route('**/api/v1/channels/steps', async (route) => {
+    asked.push(route.request().postDataJSON().worker);
+    await new Promise((resolve) => { held.push(resolve); });
+    await route.continue();
+  });
+  await stepper.getByRole('button', { name: 'One more' }).click();
+  await until('the first change is on its way', () => asked.length === 1);
+  await stepper.getByRole('button', { name: 'One more' }).click();
+  await stepper.getByText('6', { exact: true }).waitFor();
+  await page.getByRole('link', { name: 'Overview' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  assert.deepEqual(asked, [5]);
+  held[0]();
+  await until('the second change follows the first', () => asked.length === 2);
+  held[1]();
+  await notice(page, 'steps has 6 workers now.').waitFor();
+  assert.deepEqual(asked, [5, 6]);
+  assert.equal((await channel(daemon, 'steps')).worker, 6);
+});
+
+scenario('a channel that was empty is not removed with what has come since', async ({ page, open, daemon, watch }) => {
+  await daemon.api('POST', '/api/v1/channels', { name: 'empty', worker: 1 });
+  await open('channels');
+  await row_of(page, 'empty').waitFor();
+  await choose(page, 'empty', 'Remove …');
+  const question = page.getByRole('dialog', { name: 'Remove empty?' });
+  await question.waitFor();
+  await daemon.push({ id: 'came-late', channel: 'empty', task: 'came late', delay: 3600 });
+  watch.allow(/answered 409|status of 409/);
+  await question.getByRole('button', { name: 'Remove the channel' }).click();
+  await page.locator('.notice.failure').waitFor();
+  assert.equal((await daemon.task('came-late')).state, 'delayed');
+
+  // Asked again, it says what will become of that.
+  await row_of(page, 'empty').getByRole('img', { name: '0 running, 0 pending, 1 delayed' }).waitFor();
+  await choose(page, 'empty', 'Remove …');
+  await question.getByText('1 of its tasks have not ended; they are cancelled.').waitFor();
+  await question.getByRole('button', { name: 'Remove the channel' }).click();
+  await row_of(page, 'empty').waitFor({ state: 'detached' });
+});
+
 scenario('a channel is paused, goes on, and is drained', async ({ page, open, daemon }) => {
   await open('channels');
   const row = row_of(page, 'reports');
   await page.getByRole('button', { name: 'Pause reports' }).click();
   await notice(page, 'reports is paused').waitFor();
   // One still runs; the channel is paused for good when it has ended.
-  await row.getByText('draining').waitFor();
+  await row.getByText('paused, 1 still runs').waitFor();
   await daemon.push({ id: 'waits-for-resume', channel: 'reports', task: 'true' });
   assert.equal((await daemon.task('waits-for-resume')).state, 'pending');
   await page.getByRole('button', { name: 'Resume reports' }).click();
@@ -80,7 +127,7 @@ scenario('a channel is paused, goes on, and is drained', async ({ page, open, da
 
   await choose(page, 'reports', 'Drain');
   await notice(page, /reports drains: nothing more is started, 1 still run/).waitFor();
-  await row.getByText('draining').waitFor();
+  await row.getByText('paused, 1 still runs').waitFor();
   await page.getByRole('button', { name: 'Resume reports' }).click();
   await row.getByText('open').waitFor();
 });
@@ -117,7 +164,7 @@ scenario('a channel is made, changed and removed', async ({ page, open, daemon, 
   await page.getByRole('button', { name: 'Make a channel' }).click();
   await making.getByLabel('Name').fill('not a name');
   await making.getByRole('button', { name: 'Make the channel' }).click();
-  await page.locator('.notice.failure').waitFor();
+  await making.getByRole('alert').getByText(/name/).waitFor();
   assert.equal(await making.getByLabel('Name').inputValue(), 'not a name');
   await page.keyboard.press('Escape');
   await making.waitFor({ state: 'detached' });
@@ -129,6 +176,26 @@ scenario('a channel is made, changed and removed', async ({ page, open, daemon, 
   await page.getByRole('dialog', { name: 'Remove orders?' }).getByRole('button', { name: 'Remove the channel' }).click();
   await row_of(page, 'orders').waitFor({ state: 'detached' });
   await until('the channel is gone', async () => (await fetch(`${daemon.url}/api/v1/channels/orders`)).status === 404);
+});
+
+scenario('a channel without workers says so', async ({ page, open, daemon }) => {
+  await daemon.api('POST', '/api/v1/channels', { name: 'idle-hands', worker: 0 });
+  await daemon.push({ id: 'waits-for-hands', channel: 'idle-hands', task: 'true' });
+  await open('channels');
+  await row_of(page, 'idle-hands').getByText('no workers').waitFor();
+  await open('workers?channel=idle-hands');
+  await page.getByText('0 running, 0 workers').waitFor();
+  await daemon.api('DELETE', '/api/v1/channels/idle-hands?force=true');
+});
+
+scenario('dead letters are those of now', async ({ page, open, daemon }) => {
+  await daemon.push({ id: 'dies-here', channel: 'biz', task: 'false' });
+  await daemon.wait_state('dies-here', 'dead');
+  await open('channels');
+  const dead = row_of(page, 'biz').getByRole('cell').nth(6);
+  await dead.getByText('1', { exact: true }).waitFor();
+  await daemon.api('DELETE', '/api/v1/tasks/dies-here');
+  await dead.getByText('0', { exact: true }).waitFor();
 });
 
 scenario('the menu of a channel is used by keys alone', async ({ page, open, daemon }) => {

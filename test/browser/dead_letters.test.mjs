@@ -38,6 +38,20 @@ scenario('one channel and a time are looked at, and stand in the address', async
   assert.equal(await group_of(page, /no paper/).count(), 0);
 });
 
+scenario('a channel may be typed slowly', async ({ page, open }) => {
+  await open('dead-letters');
+  await group_of(page, /no paper in tray 2/).waitFor();
+  const field = page.getByLabel('Channel', { exact: true });
+  // The ages of the page are drawn anew every second.
+  await field.pressSequentially('video', { delay: 500 });
+  assert.equal(await field.inputValue(), 'video');
+  await page.keyboard.press('Enter');
+  await group_of(page, /no paper in tray 2/).waitFor({ state: 'detached' });
+  await group_of(page, /SEGV/).waitFor();
+  await field.fill('');
+  await group_of(page, /no paper in tray 2/).waitFor();
+});
+
 scenario('a new one comes by itself', async ({ page, open, daemon }) => {
   await open('dead-letters');
   await group_of(page, /no paper in tray 2/).waitFor();

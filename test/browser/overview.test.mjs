@@ -43,6 +43,18 @@ scenario('plots show what was, and another time is shown', async ({ page, open }
   await page.getByRole('group', { name: 'Time shown' }).locator('[aria-pressed=true]').filter({ hasText: '1 hour' }).waitFor();
 });
 
+scenario('what could not be loaded is tried again', async ({ page, open, watch }) => {
+  watch.allow(/answered 503|status of 503/);
+  await page.route('**/api/v1/channels', (route) => route.fulfill({ status: 503, json: { error: { code: 'unavailable', detail: 'the store is busy' } } }), { times: 1 });
+  await open();
+  await page.getByRole('alert').getByText('the store is busy').waitFor();
+  const asking = page.waitForRequest('**/api/v1/channels', { timeout: 5_000 });
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await asking;
+  await tile(page, 'Running').waitFor();
+  await page.getByRole('button', { name: 'Try again' }).waitFor({ state: 'detached' });
+});
+
 scenario('the busiest channels stand below, and lead on', async ({ page, open }) => {
   await open();
   const table = page.getByRole('region', { name: 'Table of the busiest channels' });

@@ -46,6 +46,38 @@ scenario('a search finds its words in the output', async ({ page, open }) => {
   await page.getByRole('button', { name: 'Next one' }).click();
 });
 
+scenario('whoever leaves while earlier output is loaded hears no more of it', async ({ page, open, daemon }) => {
+  await daemon.push({ id: 'long-output', channel: 'default', task: 'long output', command: shell('seq -f "line %g of a long output" 1 20000') });
+  await daemon.wait_state('long-output', 'finished');
+  await open('tasks/long-output');
+  await output_of(page).getByText('line 20000 of a long output').waitFor();
+  const is_stream = (request) => /follow=1/.test(request.url());
+  await page.route(/follow=1/, () => {}); // it is never answered
+  const asking = page.waitForRequest(is_stream);
+  await page.getByRole('button', { name: /^Earlier output/ }).click();
+  const asked = await asking;
+  // It would give up by itself after 15 s, and complain of the daemon.
+  const ended = page.waitForEvent('requestfailed', { predicate: (request) => request === asked, timeout: 8_000 });
+  await page.getByRole('link', { name: 'Channels' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Channels' }).waitFor();
+  await ended;
+  assert.equal(await page.locator('.notice.failure').count(), 0);
+});
+
+scenario('earlier output joins what is shown', async ({ page, open }) => {
+  await open('tasks/long-output');
+  await output_of(page).getByText('line 20000 of a long output').waitFor();
+  assert.equal(await output_of(page).getByText('line 9000 of a long output').count(), 0);
+  const lines = () => output_of(page).evaluate((output) => [...output.innerText.matchAll(/line (\d+) of/g)].map((found) => Number(found[1])));
+  const before = await lines();
+  await page.getByRole('button', { name: /^Earlier output/ }).click();
+  await page.waitForFunction((first) => !document.querySelector('.terminal-lines').textContent.startsWith(`line ${first} `), before[0]);
+  const after = await lines();
+  assert.ok(after.length > before.length);
+  assert.deepEqual(after, Array.from({ length: after.length }, (_, index) => after[0] + index));
+  assert.equal(after.at(-1), 20_000);
+});
+
 scenario('the output is downloaded byte for byte', async ({ page, open }) => {
   await open('tasks/report-monday');
   const coming = page.waitForEvent('download');

@@ -31,6 +31,99 @@ scenario('a task is pushed from the dialog, and its output is shown', async ({ p
   assert.equal(task.channel, 'mail');
 });
 
+scenario('a push whose answer was lost is sent again, and carried out once', async ({ page, open, daemon, watch }) => {
+  await open('tasks');
+  await page.getByRole('button', { name: 'Push a task' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Push a task' });
+  await dialog.getByLabel('Command').fill('echo carried out once');
+  watch.allow(/failed request: POST|net::ERR_FAILED/);
+  const keys = [];
+  // The daemon gets it, and the page does not hear of that.
+  await page.route('**/api/v1/tasks', async (route) => {
+    keys.push(route.request().headers()['idempotency-key']);
+    await route.fetch();
+    await route.abort();
+  }, { times: 1 });
+  await dialog.getByRole('button', { name: 'Push the task' }).click();
+  await dialog.getByText('the daemon cannot be reached').waitFor();
+  const again = page.waitForRequest((request) => request.method() === 'POST' && request.url().endsWith('/api/v1/tasks'));
+  await dialog.getByRole('button', { name: 'Push the task' }).click();
+  keys.push((await again).headers()['idempotency-key']);
+  await page.getByRole('heading', { level: 1, name: 'echo carried out once' }).waitFor();
+  assert.ok(keys[0]);
+  assert.equal(keys[1], keys[0]);
+  const { items } = await daemon.api('GET', '/api/v1/tasks?name=carried+out+once');
+  assert.equal(items.length, 1);
+
+  // The same once more is meant to be another.
+  await page.keyboard.press('n');
+  await dialog.getByLabel('Command').fill('echo carried out once');
+  await dialog.getByRole('button', { name: 'Push the task' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  assert.equal((await daemon.api('GET', '/api/v1/tasks?name=carried+out+once')).items.length, 2);
+});
+
+scenario('keys that are pressed twice push once', async ({ page, open, daemon }) => {
+  await open('tasks');
+  await page.getByRole('button', { name: 'Push a task' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Push a task' });
+  await dialog.getByLabel('Command').fill('echo pressed twice');
+  let let_go;
+  const held = new Promise((resolve) => { let_go = resolve; });
+  const pushes = [];
+  await page.route('**/api/v1/tasks', async (route) => {
+    pushes.push(route.request().headers()['idempotency-key']);
+    await held;
+    await route.continue();
+  });
+  await page.keyboard.press('Control+Enter');
+  await dialog.getByRole('button', { name: 'Pushing …' }).waitFor();
+  await page.keyboard.press('Control+Enter');
+  await page.keyboard.press('Control+Enter');
+  let_go();
+  await page.getByRole('heading', { level: 1, name: 'echo pressed twice' }).waitFor();
+  assert.equal(pushes.length, 1);
+  assert.equal((await daemon.api('GET', '/api/v1/tasks?name=pressed+twice')).items.length, 1);
+});
+
+scenario('a channel that is not there is made from the dialog', async ({ page, open, daemon, watch }) => {
+  await open('tasks');
+  await page.getByRole('button', { name: 'Push a task' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Push a task' });
+  await dialog.getByLabel('Command').fill('echo in a new channel');
+  await dialog.getByLabel('Channel').fill('brand-new');
+  watch.allow(/answered 404|status of 404/);
+  await dialog.getByRole('button', { name: 'Push the task' }).click();
+  await dialog.getByRole('button', { name: 'Make it' }).click();
+  await notice(page, 'brand-new is there.').waitFor();
+  await dialog.getByRole('button', { name: 'Push the task' }).click();
+  await page.getByRole('heading', { level: 1, name: 'echo in a new channel' }).waitFor();
+  assert.equal((await daemon.task(decodeURIComponent(page.url().split('/').at(-1)))).channel, 'brand-new');
+});
+
+scenario('a task is found by its id, and by a piece of it', async ({ page, open, daemon }) => {
+  const id = await daemon.push({ channel: 'cron', task: 'found by its id', delay: 3600 });
+  await open('tasks');
+  await row_of(page, 'found by its id').waitFor();
+  await filter_of(page).fill(id.slice(-8));
+  await page.getByText('By its id:').getByRole('link', { name: 'found by its id' }).waitFor();
+  await filter_of(page).fill(id);
+  await page.getByRole('heading', { level: 1, name: 'found by its id' }).waitFor();
+});
+
+scenario('a word of two lines is run again as one', async ({ page, open, daemon }) => {
+  const args = ['-c', 'echo one;\necho "$1"', 'sh', ''];
+  await daemon.push({ id: 'two-lines', channel: 'default', task: 'two lines', command: { name: 'sh', args } });
+  await open('tasks/two-lines');
+  await page.getByRole('button', { name: 'Run again' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Push a task' });
+  await dialog.getByLabel('Name').fill('two lines again');
+  await dialog.getByRole('button', { name: 'Push the task' }).click();
+  await page.getByRole('heading', { level: 1, name: 'two lines again' }).waitFor();
+  const { items } = await daemon.api('GET', '/api/v1/tasks?name=two+lines+again');
+  assert.deepEqual((await daemon.task(items[0].id)).command.args, args);
+});
+
 scenario('an argument of a program arrives as it was typed, and what is wrong is said at its field', async ({ page, open, daemon, watch }) => {
   await open('tasks');
   await page.getByRole('heading', { level: 1, name: 'Tasks' }).waitFor();
@@ -90,6 +183,34 @@ scenario('tasks appear and change without anybody asking', async ({ page, open, 
   await row_of(page, 'comes by itself').getByText('cancelled').first().waitFor();
 });
 
+scenario('what happens while the list is loaded is not missed', async ({ page, open, daemon }) => {
+  await daemon.push({ id: 'ends-meanwhile', task: 'ends meanwhile', channel: 'cron', delay: 3600 });
+  await open('tasks');
+  await row_of(page, 'ends meanwhile').waitFor();
+  let let_go;
+  const held = new Promise((resolve) => { let_go = resolve; });
+  let is_made;
+  const made = new Promise((resolve) => { is_made = resolve; });
+  await page.route(/\/api\/v1\/tasks\?.*channel=cron/, async (route) => {
+    const answer = await route.fetch();
+    is_made();
+    await held;
+    await route.fulfill({ response: answer });
+  }, { times: 1 });
+  // Whoever listens last is told last: the list has been told before.
+  const told = page.evaluate(() => import('/dashboard/core/live.js').then(({ on_events }) => new Promise((resolve) => {
+    on_events((batch) => { if (batch.some(({ data }) => data.id === 'ends-meanwhile' && data.state === 'cancelled')) resolve(); });
+  })));
+  await page.getByRole('combobox', { name: 'Channel' }).selectOption('cron');
+  await made;
+  await daemon.api('POST', '/api/v1/tasks/ends-meanwhile/cancel', {});
+  await told;
+  // Nothing is loaded anew once "Live" is off: what is shown then is what this answer and the events make of it.
+  await page.getByRole('button', { name: 'Live' }).click();
+  let_go();
+  await row_of(page, 'ends meanwhile').getByText('cancelled').first().waitFor();
+});
+
 scenario('a task is killed, tried again and deleted from its menu', async ({ page, open, daemon }) => {
   await daemon.push({ id: 'to-be-killed', task: 'to be killed', channel: 'default', command: { name: 'sleep', args: ['3600'] } });
   await daemon.wait_state('to-be-killed', 'running');
@@ -130,6 +251,24 @@ scenario('many are chosen and ended together, after they were counted', async ({
   assert.equal((await daemon.task('bulk-1')).state, 'cancelled');
   assert.equal((await daemon.task('bulk-2')).state, 'cancelled');
   assert.equal((await daemon.task('bulk-3')).state, 'delayed');
+});
+
+scenario('all that match are those that were counted', async ({ page, open, daemon }) => {
+  for (let number = 0; number < 51; ++number)
+    await daemon.push({ id: `crowd-${number}`, task: `crowd ${number}`, channel: 'default', delay: 3600, command: { name: 'echo', args: [String(number)] } });
+  await open('tasks?name=crowd');
+  await row_of(page, 'crowd 50').waitFor();
+  await page.getByRole('checkbox', { name: 'Choose all on this page' }).check();
+  const bar = page.getByRole('region', { name: 'Chosen tasks' });
+  await bar.getByRole('button', { name: 'Choose all that match' }).click();
+  await bar.getByRole('button', { name: 'Cancel' }).click();
+  const question = page.getByRole('dialog', { name: 'Cancel 51 tasks?' });
+  await question.waitFor();
+  await daemon.push({ id: 'crowd-late', task: 'crowd, and late', channel: 'default', delay: 3600 });
+  await question.getByRole('button', { name: 'Cancel 51 tasks' }).click();
+  await notice(page, '51 tasks are cancelled.').waitFor();
+  assert.equal((await daemon.task('crowd-late')).state, 'delayed');
+  assert.equal((await daemon.task('crowd-0')).state, 'cancelled');
 });
 
 scenario('what a task is called and prints never becomes a part of the page', async ({ page, open, daemon }) => {

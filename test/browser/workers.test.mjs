@@ -17,6 +17,22 @@ scenario('each channel has its lanes, with what ran in them', async ({ page, ope
   await channel_of(page, 'default').getByRole('img', { name: /1 finished/ }).waitFor();
 });
 
+scenario('it goes by the daemon\'s clock, also when that was set since its start', async ({ page, open, daemon }) => {
+  // As it is after the clock was set by an hour, or after an hour of sleep: its uptime is by another clock.
+  await page.route('**/api/v1/daemon', async (route) => {
+    const response = await route.fetch();
+    const answer = await response.json();
+    answer.data.started_at = new Date(Date.parse(answer.data.started_at) - 3_600_000).toISOString();
+    await route.fulfill({ response, json: answer });
+  });
+  const ran_s = (Date.now() - Date.parse((await daemon.task('transcode-12')).started_at)) / 1_000;
+  await open('workers?view=table&channel=video');
+  const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'transcode film 12', exact: true }) });
+  const told = await row.getByRole('cell').last().textContent();
+  const [, minutes = '0', seconds] = /^(?:(\d+) m )?(\d+(?:\.\d)?) s$/.exec(told) ?? assert.fail(`it has run for ${told}`);
+  assert.ok(Number(minutes) * 60 + Number(seconds) > ran_s - 2, `it has run for ${told}, and not for ${ran_s} s`);
+});
+
 scenario('a run is found by the keys alone, and opened', async ({ page, open }) => {
   await open('workers?channel=video');
   await channel_of(page, 'video').getByRole('img', { name: /^video, last/ }).waitFor();

@@ -20,6 +20,16 @@ http_answer root_with(test_daemon& runner, const std::string& accept, name_value
   return runner.http().send("GET", "/", headers);
 }
 
+/// What stands at the root for those who accept that, which must be of this type.
+http_answer check_root(test_daemon& runner, const std::string& accept, const std::string& type) {
+  CAPTURE(accept);
+  auto answer = root_with(runner, accept);
+  CHECK(answer.status == 200);
+  CHECK(answer.header("content-type") == type);
+  CHECK(answer.header("vary") == "Accept");
+  return answer;
+}
+
 /// The files that a text of the page names, by their paths from the root: attributes of the page, imports of
 /// a module at `path`.
 std::set<std::string> named_in(const std::string& text, const std::string& path) {
@@ -77,10 +87,7 @@ TEST_CASE("the root shows a page to those who prefer one, and says its sentence 
   };
   for (const auto& accept : for_page) {
     CAPTURE(accept);
-    const auto answer = root_with(runner, accept);
-    CHECK(answer.status == 200);
-    CHECK(answer.header("content-type") == "text/html; charset=utf-8");
-    CHECK(answer.header("vary") == "Accept");
+    const auto answer = check_root(runner, accept, "text/html; charset=utf-8");
     CHECK(answer.body.find("<!doctype html>") == 0);
     check_rules(answer);
   }
@@ -103,11 +110,7 @@ TEST_CASE("the root shows a page to those who prefer one, and says its sentence 
   };
   for (const auto& accept : for_sentence) {
     CAPTURE(accept);
-    const auto answer = root_with(runner, accept);
-    CHECK(answer.status == 200);
-    CHECK(answer.header("content-type") == "text/plain; charset=utf-8");
-    CHECK(answer.header("vary") == "Accept");
-    CHECK(answer.body == sentence);
+    CHECK(check_root(runner, accept, "text/plain; charset=utf-8").body == sentence);
   }
   const auto in_lines =
       runner.http().send("GET", "/", {{"Accept", "text/html;q=0.5"}, {"Accept", "text/plain"}});
@@ -225,4 +228,20 @@ TEST_CASE("a browser may open the page and use the API from it, and no other sit
   }
   CHECK(asked("GET", "/", "cross-site", "") == 403);
   CHECK(asked("GET", "/dashboard/app.js", "cross-site", "") == 403);
+
+  // A link to the page is followed from anywhere, in a window of its own.
+  const auto followed = [&](const std::string& target, const std::string& mode, const std::string& into) {
+    return runner.http()
+        .send("GET", target,
+              {{"Sec-Fetch-Site", "cross-site"},
+               {"Sec-Fetch-Mode", mode},
+               {"Sec-Fetch-Dest", into},
+               {"Accept", of_browsers}})
+        .status;
+  };
+  CHECK(followed("/", "navigate", "document") == 200);
+  CHECK(followed("/", "navigate", "iframe") == 403);
+  CHECK(followed("/", "no-cors", "document") == 403);
+  CHECK(followed("/status", "navigate", "document") == 403);
+  CHECK(followed("/dashboard/app.js", "navigate", "document") == 403);
 }

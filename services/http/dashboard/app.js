@@ -4,7 +4,7 @@
 //   pages/       one file per page; it takes {path, query} of the address, which holds all that it is set to
 //   style/       tokens.css alone names colours
 //   vendor/      Preact with htm, uPlot and ansi_up, put there by the build
-import { Fragment, html, render, useEffect, useErrorBoundary, useState } from './core/html.js';
+import { Fragment, html, render, useEffect, useErrorBoundary, useRef, useState } from './core/html.js';
 import { begin_live, useConnection } from './core/live.js';
 import { go, link, useLocation } from './core/router.js';
 import { keys_of_now, useKeys } from './core/keyboard.js';
@@ -31,10 +31,18 @@ const pages = [
   { path: 'actors', title: 'Actors', icon: 'actors', key: 'a', show: Actors },
 ];
 
-const Navigation = ({ current }) => html`<nav aria-label="Pages"><ul>
+function Navigation({ current }) {
+  const place = useRef(null);
+  // On a narrow screen the names stand in a row that is wider than it.
+  useEffect(() => {
+    const { offsetLeft, offsetWidth } = place.current.querySelector('[aria-current]') ?? place.current;
+    place.current.scrollLeft = offsetLeft - place.current.offsetLeft - (place.current.clientWidth - offsetWidth) / 2;
+  }, [current]);
+  return html`<nav aria-label="Pages" ref=${place}><ul>
   ${pages.map(({ path, title, icon }) => html`<li key=${path}><a href=${link(path ? [path] : [])} aria-current=${path === current ? 'page' : undefined}>
     <${Icon} name=${icon} />${title}</a></li>`)}
 </ul></nav>`;
+}
 
 const connection_words = { connecting: 'connecting …', open: 'live', lost: 'not connected' };
 
@@ -60,7 +68,7 @@ function Help({ close }) {
   return html`<${Dialog} title="Keys" close=${close}><div class="dialog-body">
     <dl class="key-list">${keys_of_now().map(({ key, does }) => html`<${Fragment} key=${key}>
       <dt>${key.split(' ').map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${does}</dd><//>`)}</dl>
-    <p class="soft">All of it can be scripted: <a href="api/v1/openapi.json">the API's document</a>, and <code>task-runner --help</code>.
+    <p class="soft">All of it can be scripted: <a href="api/v1/openapi.json">the API's document</a>, and <code>task-runner help</code>.
       <a href="dashboard/vendor/licences.txt"> Licences of the libraries in this page.</a></p>
   </div><//>`;
 }

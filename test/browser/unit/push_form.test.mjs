@@ -8,6 +8,9 @@ test('bodies go through the form unchanged', () => {
     { task: 'date', channel: 'mail' },
     { task: 'what day', command: 'date | cat', channel: 'mail', priority: -5, delay: 2.5, max_attempts: 3 },
     { command: { name: 'printf', args: ['%s\\n', '', '$HOME; as it is'] }, channel: 'mail' },
+    { command: { name: 'sh', args: ['-c', 'cd /srv\nmake', 'two\r\nlines'] } },
+    { command: { name: 'printf', args: ['%s', ''] } },
+    { command: { name: 'echo', args: ['"quoted"', '"', '\\n', '{"a": 1}'] } },
     { task: 'n', command: { name: 'true', args: [] }, timeout_s: '5m', env: { A: 'b' }, cwd: '/srv' },
   ];
   for (const body of bodies) {
@@ -30,6 +33,11 @@ test('what is missing or wrong is said at its field', () => {
 
 test('an Enter at the end of the words adds no word', () => {
   assert.deepEqual(body_of({ ...form_of({}), mode: 'words', command: 'ls\n-l\n' }).body.command, { name: 'ls', args: ['-l'] });
+});
+
+test('a line in quotes is the word that it is as JSON, where it is one', () => {
+  const { command } = body_of({ ...form_of({}), mode: 'words', command: 'echo\n"a\\nb"\n"no end\n"a" b\n' }).body;
+  assert.deepEqual(command, { name: 'echo', args: ['a\nb', '"no end', '"a" b'] });
 });
 
 test('refusals find their field', () => {

@@ -68,6 +68,15 @@ test('an attempt whose end nobody told ends with the next at the latest', () => 
   assert.equal(book.by_key.get('a/1').ended_ms, 1_000_100);
 });
 
+test('what was tried again by hand ended as it did', () => {
+  const book = new RunBook();
+  book.take_task(task({ state: 'dead', outcome: { kind: 'signalled', signal: 9 } }));
+  book.take_attempts({ ...task({ attempt: 3, state: 'running', started_at: at(900), ended_at: null }), attempts: [
+    { attempt: 1, started_at: at(0), ended_at: at(500), outcome: { kind: 'signalled', signal: 9 } },
+    { attempt: 2, started_at: at(600), ended_at: at(800), outcome: { kind: 'cancelled' } }, { attempt: 3 }] });
+  assert.deepEqual([1, 2, 3].map((attempt) => book.by_key.get(`a/${attempt}`).kind), ['dead', 'cancelled', 'running']);
+});
+
 test('a list that is older than an event brings nothing back to life', () => {
   const book = new RunBook();
   book.take_event(event());

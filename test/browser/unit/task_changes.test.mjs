@@ -1,7 +1,7 @@
 // Events and the rows that they change; which tasks are new; ranges of rows.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { between, changed_by, is_newer_than } from '../../../services/http/dashboard/core/task_changes.js';
+import { between, changed_by, comes_in, EventsSince, is_newer_than } from '../../../services/http/dashboard/core/task_changes.js';
 
 const task = { id: 'a', state: 'pending', attempt: 0, outcome: null, started_at: null, ended_at: null, duration_s: null, channel: 'mail' };
 
@@ -33,6 +33,37 @@ test('new is what was pushed after the newest that is shown', () => {
   assert.ok(is_newer_than({ id: 'mine', state: 'finished', attempt: 1 }, older));
   assert.ok(!is_newer_than({ id: 'mine', state: 'running', attempt: 2 }, older));
   assert.ok(is_newer_than({ id: older, state: 'running', attempt: 1 }, null));
+});
+
+test('what comes in depends on the order of the list', () => {
+  const ids = [3, 5, 7].map((number) => `01a20a14-b28b-73ab-b928-c6288834500${number}`);
+  const event = (number, state = 'pending') => ({ id: `01a20a14-b28b-73ab-b928-c6288834500${number}`, state, attempt: 0 });
+  const list = (more) => ({ items: ids.map((id) => ({ id })), next: null, sort: '', by_state: false, ...more });
+  const newest_first = { items: [...ids].reverse().map((id) => ({ id })) };
+  assert.ok(comes_in(event(8), list(newest_first)));
+  assert.ok(!comes_in(event(6), list(newest_first)));
+  assert.ok(comes_in(event(6), list({ ...newest_first, by_state: true })));
+  assert.ok(comes_in(event(8), list({ items: [] })));
+  // The oldest stand first: new ones come last, and only where there is room.
+  assert.ok(comes_in(event(8), list({ sort: 'created' })));
+  assert.ok(!comes_in(event(6), list({ sort: 'created' })));
+  assert.ok(!comes_in(event(8), list({ sort: 'created', next: 'cursor' })));
+  // By their end, only what has ended.
+  assert.ok(comes_in(event(1, 'finished'), list({ sort: '-ended', next: 'cursor' })));
+  assert.ok(!comes_in(event(8), list({ sort: '-ended' })));
+  assert.ok(comes_in(event(1, 'dead'), list({ sort: 'ended' })));
+  assert.ok(!comes_in(event(1, 'dead'), list({ sort: 'ended', next: 'cursor' })));
+});
+
+test('of what happened meanwhile the last of each task is kept, and no more than can be', () => {
+  const since = new EventsSince(3);
+  since.take([{ id: 'a', state: 'running' }, { id: 'b', state: 'running' }, { id: 'c', state: 'running' }]);
+  since.take([{ id: 'a', state: 'finished' }, { id: 'd', state: 'pending' }]);
+  const { shown, others } = since.apart(new Set(['a', 'b']));
+  assert.deepEqual([...shown], [['a', { id: 'a', state: 'finished' }]]);
+  assert.deepEqual(others.map(({ id }) => id), ['c', 'd']);
+  since.clear();
+  assert.deepEqual(since.apart(new Set(['a'])), { shown: new Map(), others: [] });
 });
 
 test('ranges go both ways', () => {

@@ -53,4 +53,6 @@ test('the command line says what it can, and what it cannot', () => {
     '--env', 'A=x y', '--retry-on', '75,111', '--limit', 'memory=1024', '--shell', 'echo "a b"']);
   assert.deepEqual(words_of_shell(as_command_line({ command: { name: 'printf', args: ['%s\n', "it's"] } }).line),
     ['task-runner', 'push', '--', 'printf', '%s\n', "it's"]);
+  assert.deepEqual(words_of_shell(as_command_line({ task: '-n', command: '-x "y"', channel: '-mail' }).line),
+    ['task-runner', 'push', '-c=-mail', '--name=-n', '--shell=-x "y"']);
 });

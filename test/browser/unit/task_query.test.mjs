@@ -18,6 +18,7 @@ test('what stands alone is the name, and so is what no word is', () => {
   assert.deepEqual(parse_query('  mail send ').filters, { name: 'mail send' });
   assert.deepEqual(parse_query('curl http://a/b state:dead').filters, { name: 'curl http://a/b', state: 'dead' });
   assert.deepEqual(parse_query('name:"say \\"hi\\"" again').filters, { name: 'say "hi" again' });
+  assert.deepEqual(parse_query('std::sort 12:30').filters, { name: 'std::sort 12:30' });
   assert.deepEqual(parse_query('"state:dead"').filters, { name: 'state:dead' });
   assert.deepEqual(parse_query('name:"never closed').filters, { name: 'never closed' });
 });
@@ -32,10 +33,17 @@ test('what cannot be is refused in words, and the rest holds', () => {
   assert.match(problems[4], /15m, 1h, 7d/);
 });
 
+test('a word with a colon that is none of the language is no name unasked', () => {
+  const { filters, problems } = parse_query('sate:dead channel:mail');
+  assert.deepEqual(filters, { channel: 'mail' });
+  assert.match(problems[0], /^"sate:" is no word to filter by; there are state, channel, .* and ended-until\. Quotes make it a part of the name: "sate:dead"\.$/);
+  assert.deepEqual(parse_query('"sate:dead"'), { filters: { name: 'sate:dead' }, problems: [] });
+});
+
 test('filters that are written read back the same', () => {
   const all = [
     { state: 'dead', name: 'mail send', created_from: '1h' },
-    { name: 'state:dead' }, { name: 'two  spaces' }, { name: 'a "quoted" \\ word' }, { name: ' edge ' },
+    { name: 'state:dead' }, { name: 'sate:dead' }, { name: 'two  spaces' }, { name: 'a "quoted" \\ word' }, { name: ' edge ' },
     { channel: 'mail', distinct_key: 'with space' }, {},
   ];
   for (const filters of all)

@@ -10,6 +10,21 @@ const glyphs = { pending: '◌', delayed: '◷', running: '▶', finished: '✓'
 /** A state of a task or a channel: a word, and a glyph and a colour that only repeat it. */
 export const State = ({ state }) => html`<span class="state ${state}"><span aria-hidden="true">${glyphs[state] ?? '•'}</span>${state}</span>`;
 
+const still_run = (number) => (number === 1 ? '1 still runs' : `${number.toLocaleString('en-US')} still run`);
+const channel_words = ({ state, worker, counts }) => (state === 'draining' ? `paused, ${still_run(counts.running)}` : state === 'drained' ? 'paused, nothing runs'
+  : state === 'open' && worker === 0 ? 'no workers' : state);
+
+/** The state of a channel, with what its numbers say about it. */
+export const ChannelState = ({ channel }) => {
+  const words = channel_words(channel);
+  const kind = words === 'no workers' ? 'paused' : channel.state;
+  return html`<span class="state ${kind}"><span aria-hidden="true">${glyphs[kind] ?? '•'}</span>${words}</span>`;
+};
+
+/** "2 of 4 workers", or what it is where there are none. */
+export const workers_of = ({ counts, worker }) => (worker === 0 ? `${counts.running.toLocaleString('en-US')} running, 0 workers`
+  : `${counts.running.toLocaleString('en-US')} of ${worker.toLocaleString('en-US')} ${worker === 1 ? 'worker' : 'workers'}`);
+
 /** How an attempt ended, and the daemon's sentence about it as a title. */
 export const Outcome = ({ of }) => html`<span class="outcome ${!of || (of.kind === 'exited' && of.code === 0) ? '' : 'bad'}" title=${of?.error}>${outcome(of)}</span>`;
 

@@ -1,13 +1,10 @@
 // What can be done to all tasks that are chosen, or to all that match the filters: counted first, then asked, then done.
-import { tasks as api } from '../core/api.js';
+import { request, tasks as api } from '../core/api.js';
+import { carry_out, matches_max, matching, portions } from '../core/bulk.js';
 import { count } from '../core/format.js';
-import { html, useState } from '../core/html.js';
-import { format_query, request_of } from '../core/task_query.js';
+import { html, useEffect, useRef, useState } from '../core/html.js';
+import { format_query } from '../core/task_query.js';
 import { ask, notify } from './notices.js';
-
-/** Tasks of one request, as the API bounds it. */
-const ids_max = 1_000;
-const matches_max = 10_000;
 
 const verbs = {
   cancel: { title: 'Cancel', done: 'cancelled', text: 'Those that run get TERM, and after their grace KILL.', fits: (task) => ['pending', 'delayed', 'running'].includes(task.state) },
@@ -17,36 +14,15 @@ const verbs = {
 
 const tasks_of = (number) => (number === 1 ? '1 task' : `${count(number)} tasks`);
 
-/** Carries a verb out for as long as there is more to do: {done, refused}. `progress` hears how many are done so far. */
-async function carry_out(verb, requests, progress) {
-  let done = 0;
-  const refused = [];
-  for (const body of requests)
-    for (let more = true; more;) {
-      const result = await api.bulk(verb, body);
-      done += result.done;
-      refused.push(...result.refused);
-      progress(done);
-      // What is refused matches the next time as well.
-      more = result.more && result.done > 0;
-    }
-  return { done, refused };
+function tell(verb, { done, left, example, stopped }) {
+  if (done > 0 || left === 0)
+    notify(`${tasks_of(done)} ${done === 1 ? 'is' : 'are'} ${verbs[verb].done}.${stopped ? ' The rest is as it was, as the list was left.' : ''}`);
+  if (left > 0 && !stopped)
+    notify(`Not done for ${left === 1 && example ? example.id : `${tasks_of(left)}${example ? `, for example ${example.id}` : ''}`}: ${example?.reason ?? 'there was no time for it; try again'}`, { kind: 'failure' });
 }
 
-function tell(verb, { done, refused }) {
-  if (done > 0 || refused.length === 0)
-    notify(`${tasks_of(done)} ${done === 1 ? 'is' : 'are'} ${verbs[verb].done}.`);
-  if (refused.length > 0)
-    notify(`Not done for ${refused.length === 1 ? refused[0].id : `${tasks_of(refused.length)}, first ${refused[0].id}`}: ${refused[0].reason}`, { kind: 'failure' });
-}
-
-/** Filters as a bulk request takes them: none at all must be said. */
-const matching = (filters) => {
-  const given = request_of(filters, Date.now());
-  return { ...given, ...(Object.keys(given).length === 0 ? { all: true } : {}), ...(given.exit_code ? { exit_code: Number(given.exit_code) } : {}) };
-};
-
-const portions = (ids) => Array.from({ length: Math.ceil(ids.length / ids_max) }, (_one, index) => ({ ids: ids.slice(index * ids_max, (index + 1) * ids_max) }));
+/** The daemon's time, milliseconds: it is what decides on what was there before a moment. */
+const daemon_now_ms = async () => Date.parse((await request('GET', 'api/v1/daemon')).now);
 
 /**
  * `chosen` is a Map of the chosen tasks by id, `all` whether all that match are meant, `choose_all(yes)` changes that,
@@ -54,13 +30,15 @@ const portions = (ids) => Array.from({ length: Math.ceil(ids.length / ids_max) }
  */
 export function BulkBar({ chosen, filters, all, choose_all, clear, after, can_choose_all }) {
   const [busy, set_busy] = useState(null);
+  const is_left = useRef(false);
+  useEffect(() => () => { is_left.current = true; }, []);
 
   const run = async (verb) => {
     const { title, text, fits } = verbs[verb];
     set_busy({ verb, done: 0 });
     try {
       const ids = [...chosen.values()].filter(fits).map(({ id }) => id);
-      const which = matching(filters);
+      const which = all ? matching(verb, filters, await daemon_now_ms()) : null;
       const counted = all ? await api.bulk(verb, { ...which, dry_run: true, limit: matches_max }) : { matched: ids.length, more: false };
       if (counted.matched === 0) {
         notify(`None of them can be ${verb === 'retry' ? 'retried' : `${verb}${verb === 'delete' ? 'd' : 'led'}`}.`, { kind: 'failure' });
@@ -72,8 +50,10 @@ export function BulkBar({ chosen, filters, all, choose_all, clear, after, can_ch
         text: `${all ? `All that match${format_query(filters) ? ` ${format_query(filters)}` : ' no filter, in every channel'}. ` : ''}${text}${left > 0 ? ` ${tasks_of(left)} of those chosen cannot be, and ${left === 1 ? 'is' : 'are'} left out.` : ''}` });
       if (!yes)
         return;
-      tell(verb, await carry_out(verb, all ? [{ ...which, limit: matches_max }] : portions(ids), (done) => set_busy({ verb, done })));
-      clear();
+      tell(verb, await carry_out((body) => api.bulk(verb, body), all ? [{ ...which, limit: matches_max }] : portions(ids),
+        { progress: (done) => set_busy({ verb, done }), is_over: () => is_left.current }));
+      if (!is_left.current)
+        clear();
     } catch (error) {
       notify(error.message, { kind: 'failure' });
     } finally {
@@ -87,7 +67,7 @@ export function BulkBar({ chosen, filters, all, choose_all, clear, after, can_ch
     ${can_choose_all && html`<button type="button" class="link-button" onClick=${() => choose_all(!all)}>${all ? 'Only those of this page' : 'Choose all that match'}</button>`}
     <div class="bulk-actions">
       ${Object.entries(verbs).map(([verb, { title, fits }]) => html`<button key=${verb} type="button" class="button ${verb === 'delete' ? 'danger' : ''}"
-        disabled=${busy !== null || (!all && ![...chosen.values()].some(fits))} onClick=${() => run(verb)}>${busy?.verb === verb ? `${title} … ${busy.done > 0 ? count(busy.done) : ''}` : title}</button>`)}
+        disabled=${busy !== null || (!all && ![...chosen.values()].some(fits))} onClick=${() => run(verb)}>${busy?.verb === verb ? `${title} … ${busy.done > 0 ? count(busy.done) : ''}` : `${title} tasks`}</button>`)}
       <button type="button" class="button" onClick=${clear}>Choose none</button>
     </div>
   </div>`;

@@ -1,9 +1,9 @@
 // The dialog with a channel's settings: makes a new channel, or changes one that is there.
 import { channels as api } from '../core/api.js';
-import { act } from '../core/actions.js';
 import { reload_channels } from '../core/channels.js';
 import { html, useState } from '../core/html.js';
 import { Dialog } from './basics.js';
+import { notify } from './notices.js';
 
 /** The settings that are asked for here; the API knows more, and leaves those as they are. */
 const numbers = [
@@ -22,7 +22,7 @@ const distinct_modes = [
 ];
 
 /** Only what differs from what was there: {} means that nothing was changed. */
-export function changes_of(form, before) {
+function changes_of(form, before) {
   const changes = {};
   for (const { name } of numbers) {
     const text = form[name].trim();
@@ -38,16 +38,19 @@ export function changes_of(form, before) {
 export function ChannelDialog({ channel, close }) {
   const before = channel?.settings ?? {};
   const [name, set_name] = useState('');
+  const [problem, set_problem] = useState(null);
   const [form, set_form] = useState(() => ({ distinct: before.distinct ?? 'off', ...Object.fromEntries(numbers.map((one) => [one.name, String(before[one.name] ?? '')])) }));
   const set = (member) => (event) => set_form({ ...form, [member]: event.target.value });
   const save = async (event) => {
     event.preventDefault();
     const changes = changes_of(form, before);
-    const done = channel
-      ? await act(() => api.change(channel.name, changes), `The settings of ${channel.name} hold from now on.`)
-      : await act(() => api.make({ name: name.trim(), ...without_nulls(changes) }), `${name.trim()} is there.`);
-    if (!done)
+    try {
+      await (channel ? api.change(channel.name, changes) : api.make({ name: name.trim(), ...without_nulls(changes) }));
+    } catch (error) {
+      set_problem(error.message);
       return;
+    }
+    notify(channel ? `The settings of ${channel.name} hold from now on.` : `${name.trim()} is there.`);
     reload_channels();
     close();
   };
@@ -62,8 +65,9 @@ export function ChannelDialog({ channel, close }) {
         <label for=${`channel-${member}`}>${label}</label>
         <input id=${`channel-${member}`} type="number" min=${min} max=${max} step=${step ?? 1} aria-describedby=${`channel-${member}-hint`} value=${form[member]} onInput=${set(member)} />
         <span class="hint" id=${`channel-${member}-hint`}>${hint}</span></div>`)}</div>
+      <div role="alert">${problem && html`<p class="field-problem">${problem}</p>`}</div>
     </div>
-    <div class="dialog-actions"><button type="button" class="button" onClick=${close}>Keep it as it is</button>
+    <div class="dialog-actions"><button type="button" class="button" onClick=${close}>${channel ? 'Keep it as it is' : 'Cancel'}</button>
       <button class="button primary">${channel ? 'Save the settings' : 'Make the channel'}</button></div></form>
   <//>`;
 }

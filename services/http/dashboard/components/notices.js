@@ -2,8 +2,9 @@
 import { html, useEffect, useRef, useState } from '../core/html.js';
 import { Icon } from './icons.js';
 
-/** How long a notice stays, milliseconds; failures stay until somebody closes them. */
+/** How long a notice stays, milliseconds; failures longer, and for as long as somebody is at them. */
 const notice_ms = 5_000;
+const failure_ms = 10_000;
 const notices_max = 4;
 
 let show_notices = null;
@@ -16,13 +17,19 @@ function close(number) {
   show_notices?.(notices);
 }
 
+function expire(number) {
+  if (document.querySelector(`[data-notice="${number}"]:is(:hover, :focus-within)`))
+    setTimeout(expire, notice_ms, number);
+  else
+    close(number);
+}
+
 /** Shows a sentence. `kind`: 'done' or 'failure'; `to`: {href, text}, a link behind it. */
 export function notify(text, { kind = 'done', to = null } = {}) {
   const number = next_number++;
   notices = [...notices, { number, text, kind, to }].slice(-notices_max);
   show_notices?.(notices);
-  if (kind === 'done')
-    setTimeout(close, notice_ms, number);
+  setTimeout(expire, kind === 'done' ? notice_ms : failure_ms, number);
 }
 
 /** Asks {title, text, verb}; the answer is whether somebody pressed the verb. */
@@ -38,7 +45,7 @@ export function Notices() {
     return () => { show_notices = null; };
   }, []);
   return html`<div class="notices" role="status" aria-live="polite">
-    ${shown.map(({ number, text, kind, to }) => html`<div key=${number} class="notice ${kind}">
+    ${shown.map(({ number, text, kind, to }) => html`<div key=${number} class="notice ${kind}" data-notice=${number}>
       <span>${text}${to && html` <a href=${to.href}>${to.text}</a>`}</span>
       <button class="plain" aria-label="Close this notice" onClick=${() => close(number)}><${Icon} name="close" /></button>
     </div>`)}

@@ -2,8 +2,9 @@
 // up, can be searched, and holds no more than a page can bear; what came before is loaded when asked for.
 import { address, read_output, segment } from '../core/api.js';
 import { bytes, count } from '../core/format.js';
-import { html, useEffect, useRef, useState } from '../core/html.js';
+import { html, useLayoutEffect, useRef, useState } from '../core/html.js';
 import { useKeys } from '../core/keyboard.js';
+import { make_earlier } from '../core/earlier_output.js';
 import { follow_output, read_earlier, read_piece } from '../core/output_stream.js';
 import { find_all, Screen, utf8_length } from '../core/terminal.js';
 import { notify } from './notices.js';
@@ -26,29 +27,6 @@ const end_px = 12;
 function make_session() {
   const styles = new StyleReader();
   return { screen: new Screen({ lines_max, chars_max, read_style: (sequence) => styles.read(sequence) }), end: 0, earlier_from_begin: false };
-}
-
-function fill(screen, pieces, to) {
-  let end = null;
-  for (const { output, gap } of pieces) {
-    if (gap) {
-      screen.gap(gap.from, Math.min(gap.to, to));
-      end = Math.min(gap.to, to);
-      continue;
-    }
-    const piece = read_piece(output, utf8_length);
-    if (piece.end > to) {
-      // The last piece goes on behind what is wanted: its bytes up to there are taken.
-      const part = new TextDecoder().decode(new TextEncoder().encode(piece.text).slice(0, to - piece.offset));
-      screen.write(piece.newlines ? piece.text : part, piece.offset, piece.newlines);
-      end = to;
-    } else {
-      screen.write(piece.text, piece.offset, piece.newlines);
-      end = piece.end;
-    }
-  }
-  if (end !== null && end < to)
-    screen.gap(end, to);
 }
 
 /** Follows the output of an attempt; returns what the panel needs to know of it. */
@@ -74,9 +52,10 @@ function useOutput(id, attempt, place, scroller, drawn) {
       session.current.timer ??= setTimeout(draw, draw_ms);
   };
 
-  useEffect(() => {
+  // Undone before its elements are gone: an effect is undone a frame later, and would be drawn into meanwhile.
+  useLayoutEffect(() => {
     const control = new AbortController();
-    const mine = Object.assign(make_session(), { status: 'loading' });
+    const mine = Object.assign(make_session(), { status: 'loading', control });
     session.current = mine;
     stuck.current = true;
     view.current = new TerminalView(place.current);
@@ -139,13 +118,13 @@ function useOutput(id, attempt, place, scroller, drawn) {
     const to = mine.screen.begin;
     const from = mine.earlier_from_begin ? 0 : Math.max(0, to - earlier_bytes);
     try {
-      const pieces = await read_earlier(id, attempt, from, to, mine.earlier_from_begin ? tail_bytes : earlier_bytes * 3);
-      if (session.current !== mine)
+      const pieces = await read_earlier(id, attempt, { from, to, bytes_max: mine.earlier_from_begin ? tail_bytes : earlier_bytes * 3 }, mine.control.signal);
+      if (mine.is_over)
         return;
       const styles = new StyleReader();
-      const earlier = new Screen({ lines_max, chars_max, read_style: (sequence) => styles.read(sequence) });
-      earlier.clear(pieces[0]?.output?.offset ?? pieces[0]?.gap?.from ?? from);
-      fill(earlier, pieces, to);
+      const earlier = make_earlier(pieces, { from, to, begin: mine.screen.begin }, { lines_max, chars_max, read_style: (sequence) => styles.read(sequence) });
+      if (!earlier)
+        return;
       // Before a gap stands the head of the output, however far away that is.
       mine.earlier_from_begin = pieces[0]?.gap !== undefined;
       const height = scroller.current.scrollHeight - scroller.current.scrollTop;
@@ -154,7 +133,8 @@ function useOutput(id, attempt, place, scroller, drawn) {
       draw();
       scroller.current.scrollTop = scroller.current.scrollHeight - height;
     } catch (error) {
-      notify(error.message, { kind: 'failure' });
+      if (!mine.is_over)
+        notify(error.message, { kind: 'failure' });
     }
   };
 
@@ -213,7 +193,7 @@ function useSearch(output) {
   return { wanted, found, looked_at, type, step, again: () => { if (wanted) search(); } };
 }
 
-const status_words = { loading: 'loading …', live: 'live', lost: 'not connected, tries again …', ended: 'ended' };
+const status_words = { loading: 'loading …', live: 'live', lost: 'not connected …', ended: 'ended' };
 
 function SearchField({ search, output }) {
   const { wanted, found, looked_at, type, step } = search;

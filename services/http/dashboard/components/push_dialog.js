@@ -1,6 +1,6 @@
 // The dialog that pushes a task: what to run and where, more of it when wanted, and the same as a line for curl.
-import { ApiError, address, tasks as api } from '../core/api.js';
-import { useChannels } from '../core/channels.js';
+import { ApiError, address, channels as channels_api, tasks as api } from '../core/api.js';
+import { reload_channels, useChannels } from '../core/channels.js';
 import { html, useId, useRef, useState } from '../core/html.js';
 import { body_of, field_of_error, form_fields, form_of } from '../core/push_form.js';
 import { go, link } from '../core/router.js';
@@ -28,6 +28,12 @@ const remember_to_open = (yes) => {
   }
 };
 
+/** A key that no other request has; randomUUID is missing where a page came over plain HTTP. */
+const make_key = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** Whether the daemon has decided on a push, so that the next one is another, also when it says the same. */
+const is_decided = ({ status, code }) => status >= 400 && status < 500 && code !== 'in_progress';
+
 function Field({ label, hint, problem, children, wide }) {
   const id = useId();
   return html`<div class="field ${wide ? 'wide' : ''}"><label for=${id}>${label}</label>
@@ -46,15 +52,21 @@ export function PushDialog({ given, close }) {
   const [problems, set_problems] = useState({});
   const [general, set_general] = useState(null);
   const [duplicate, set_duplicate] = useState(null);
+  // The name of the channel that is not there.
+  const [missing_channel, set_missing_channel] = useState(null);
   const [busy, set_busy] = useState(false);
   const [opens, set_opens] = useState(remembers_to_open);
   const place = useRef(null);
+  const sending = useRef(false);
+  // Of the push whose answer may have been lost: sent again, it is carried out once.
+  const key = useRef(null);
   const channel_list = useId();
   const { body, problems: missing } = body_of(form);
   const set = (name) => (event) => {
     set_form({ ...form, [name]: event.target.value });
     set_problems({ ...problems, [name]: undefined });
     set_duplicate(null);
+    set_missing_channel(null);
   };
   const with_more = form_fields.some(({ name }) => form[name]) || form.rest !== '';
 
@@ -70,14 +82,21 @@ export function PushDialog({ given, close }) {
   };
   const push = async (event) => {
     event.preventDefault();
+    if (sending.current)
+      return;
     set_general(null);
     if (Object.keys(missing).length > 0) {
       show_problems(missing);
       return;
     }
+    const text = JSON.stringify(body);
+    if (key.current?.text !== text)
+      key.current = { text, value: make_key() };
+    sending.current = true;
     set_busy(true);
     try {
-      const answer = await api.push(body);
+      const answer = await api.push(body, key.current.value);
+      key.current = null;
       remember_to_open(opens);
       if (!answer.result) {
         set_duplicate(answer);
@@ -90,10 +109,29 @@ export function PushDialog({ given, close }) {
     } catch (error) {
       if (!(error instanceof ApiError))
         throw error;
+      if (is_decided(error))
+        key.current = null;
+      if (error.status === 404 && body.channel) {
+        set_missing_channel(body.channel);
+        show_problems({ channel: `There is no channel ${body.channel}.` });
+        return;
+      }
       const field = error.status === 0 ? null : field_of_error(error.message, form);
       show_problems(field ? { [field]: error.message } : {}, field ? null : error.message);
     } finally {
+      sending.current = false;
       set_busy(false);
+    }
+  };
+  const make_channel = async () => {
+    try {
+      await channels_api.make({ name: missing_channel });
+      notify(`${missing_channel} is there.`);
+      set_missing_channel(null);
+      set_problems({});
+      reload_channels();
+    } catch (error) {
+      set_general(error.message);
     }
   };
   // Ctrl-Enter pushes from within the command, where Enter makes a new line.
@@ -108,7 +146,7 @@ export function PushDialog({ given, close }) {
     <form ref=${place} onSubmit=${push} onKeyDown=${on_key} noValidate><div class="dialog-body push-form">
       <${Mode} mode=${form.mode} choose=${(mode) => set_form({ ...form, mode })} />
       <${Field} label=${form.mode === 'line' ? 'Command' : 'Program, then one argument per line'} problem=${problems.command}
-        hint=${form.mode === 'line' ? 'A shell reads it: pipes, quotes and && work. Ctrl-Enter pushes.' : 'No shell looks at it: every line is passed on as it is. Ctrl-Enter pushes.'}>
+        hint=${form.mode === 'line' ? 'A shell reads it: pipes, quotes and && work. Ctrl-Enter pushes.' : 'No shell looks at it: every line is passed on as it is, one in double quotes as the text of that JSON: "two\\nlines", "". Ctrl-Enter pushes.'}>
         ${(about) => html`<textarea ...${about} rows="4" autofocus spellcheck=${false} value=${form.command} onInput=${set('command')}></textarea>`}<//>
       <div class="fields">
         ${text_field('channel', 'Channel', 'empty: the default channel', { list: channel_list })}
@@ -121,7 +159,8 @@ export function PushDialog({ given, close }) {
           ${(about) => html`<textarea ...${about} rows=${form.rest ? 4 : 2} spellcheck=${false} value=${form.rest} onInput=${set('rest')}></textarea>`}<//>
       </details>
       <div class="field"><span class="label">The same with curl</span><pre class="preview curl" tabindex="0" role="region" aria-label="The same with curl">${as_curl(body, address('api/v1/tasks').href)}</pre></div>
-      <div role="alert">${general && html`<p class="field-problem">${general}</p>`}
+      <div role="alert">${missing_channel && html`<p class="banner">There is no channel ${missing_channel} yet. <button type="button" class="link-button" onClick=${make_channel}>Make it</button></p>`}
+        ${general && html`<p class="field-problem">${general}</p>`}
         ${duplicate && html`<p class="banner">Nothing was pushed: its channel has the same task already.
           <a href=${link(['tasks', duplicate.task_id])} onClick=${close}>Go to ${short_id(duplicate.task_id)}</a></p>`}</div>
     </div>

@@ -4,7 +4,7 @@ import { marks } from '../core/time_axis.js';
 import { colour } from '../core/theme.js';
 
 /** A bar is never narrower, so that short runs can be seen and pointed at. */
-export const bar_min_px = 3;
+const bar_min_px = 3;
 const label_min_px = 44;
 const gap_px = 2;
 

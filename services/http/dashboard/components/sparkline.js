@@ -5,7 +5,7 @@ const width = 110;
 const height = 26;
 
 /** The points of a line through `values` (null: unknown, taken for 0) in a field of 110 by 26. */
-export function line_of(values) {
+function line_of(values) {
   const highest = Math.max(1, ...values.map((value) => value ?? 0));
   const step = values.length > 1 ? width / (values.length - 1) : width;
   return values.map((value, index) => `${(index * step).toFixed(1)},${(height - 2 - ((value ?? 0) / highest) * (height - 4)).toFixed(1)}`);

@@ -46,7 +46,7 @@ export const delete_task = (task) => act_if_sure({
   verb: 'Delete the task',
 }, () => api.remove(task.id), `${title_of(task)} is deleted.`);
 
-export const signal_task = (task, name) => {
+const signal_task = (task, name) => {
   const send = () => api.signal(task.id, name);
   const done = `${title_of(task)} was sent ${name}.`;
   return name !== 'KILL' ? act(send, done) : act_if_sure({
@@ -87,7 +87,7 @@ export function task_items(task, { open, after }) {
     ] : []),
     ...(!ended && task.state !== 'running' ? [{ label: 'Cancel', run: then(() => cancel_task(task)) }] : []),
     ...(can_retry(task) ? [{ label: 'Retry', run: then(() => retry_task(task)) }] : []),
-    { label: 'Push again …', run: () => push_again(task) },
+    { label: 'Run again …', run: () => push_again(task) },
     { label: 'Copy the id', run: () => copy_text(task.id, 'The id') },
     ...(ended ? [{ label: 'Delete …', danger: true, run: then(() => delete_task(task)) }] : []),
   ];

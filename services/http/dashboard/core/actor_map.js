@@ -1,7 +1,7 @@
 // Where the actors stand on their map, and how the lines between them run: columns from where tasks come in to where they
 // end, and a row for each channel. Pure.
 
-export const node_size = { width: 118, height: 46 };
+const node_size = { width: 118, height: 46 };
 const head_px = 30;
 const row_px = 60;
 const side_px = 2;

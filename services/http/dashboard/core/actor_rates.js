@@ -45,7 +45,7 @@ export function rates_of(looks) {
 export const busy_s = (actor, now_ms) => (actor.busy_since ? Math.max(0, (now_ms - Date.parse(actor.busy_since)) / 1_000) : null);
 
 /** An actor that handles one message for so long holds up those that wait. Seconds. */
-export const long_busy_s = 1;
+const long_busy_s = 1;
 
 /** What deserves a look, in words; '' where nothing does. */
 export function warning_of(actor, now_ms) {

@@ -2,7 +2,7 @@
 // Everything is asked below the address of the page, which may be a proxy's with a prefix.
 
 /** How long a request may take, milliseconds. */
-export const request_timeout_ms = 15_000;
+const request_timeout_ms = 15_000;
 
 /** What went wrong: `status` is the HTTP status, 0 where the daemon was not reached; `code` one of its error codes. */
 export class ApiError extends Error {
@@ -33,6 +33,7 @@ function failure_of(response, body) {
     { status: response.status, code: error.code ?? 'unknown' });
 }
 
+/** {response, text}: an answer counts as one when all of it is here. */
 async function fetch_in_time(method, path, { query, body, signal, headers, timeout_ms = request_timeout_ms }) {
   const limit = AbortSignal.timeout(timeout_ms);
   const options = { method, headers: { Accept: 'application/json', ...headers }, cache: 'no-store',
@@ -42,7 +43,8 @@ async function fetch_in_time(method, path, { query, body, signal, headers, timeo
     options.body = JSON.stringify(body);
   }
   try {
-    return await fetch(address(path, query), options);
+    const response = await fetch(address(path, query), options);
+    return { response, text: await response.text() };
   } catch (why) {
     if (signal?.aborted)
       throw why;
@@ -52,15 +54,21 @@ async function fetch_in_time(method, path, { query, body, signal, headers, timeo
   }
 }
 
-/** Asks and returns `data` of the answer. Options: query, body (sent as JSON), signal, timeout_ms. */
-export async function request(method, path, options = {}) {
-  const response = await fetch_in_time(method, path, options);
-  let answer = null;
+/** The JSON of a text; undefined where it is none. */
+function parse(text) {
   try {
-    answer = await response.json();
+    return JSON.parse(text);
   } catch {
-    throw new ApiError('the answer is no JSON; is this address the daemon\'s?', { status: response.status, code: 'unknown' });
+    return undefined;
   }
+}
+
+/** Asks and returns `data` of the answer. Options: query, body (sent as JSON), signal, headers, timeout_ms. */
+export async function request(method, path, options = {}) {
+  const { response, text } = await fetch_in_time(method, path, options);
+  const answer = parse(text);
+  if (answer === undefined)
+    throw new ApiError('the answer is no JSON; is this address the daemon\'s?', { status: response.status, code: 'unknown' });
   if (!response.ok)
     throw failure_of(response, answer);
   return answer.data;
@@ -68,10 +76,10 @@ export async function request(method, path, options = {}) {
 
 /** Reads bytes of a task's output as text. Returns {text, size}: `size` is what was written in all. */
 export async function read_output(id, query, signal) {
-  const response = await fetch_in_time('GET', `api/v1/tasks/${segment(id)}/output`, { query, signal, headers: { Accept: '*/*' } });
+  const { response, text } = await fetch_in_time('GET', `api/v1/tasks/${segment(id)}/output`, { query, signal, headers: { Accept: '*/*' } });
   if (!response.ok)
-    throw failure_of(response, await response.json().catch(() => null));
-  return { text: await response.text(), size: Number(response.headers.get('X-Output-Size') ?? 0) };
+    throw failure_of(response, parse(text));
+  return { text, size: Number(response.headers.get('X-Output-Size') ?? 0) };
 }
 
 /** Pages through a list: returns {items, next}. */
@@ -81,7 +89,8 @@ export const tasks = {
   list: (query, signal) => list('api/v1/tasks', query, signal),
   get: (id, signal) => request('GET', `api/v1/tasks/${segment(id)}`, { signal }),
   why: (id, signal) => request('GET', `api/v1/tasks/${segment(id)}/why`, { signal }),
-  push: (task) => request('POST', 'api/v1/tasks', { body: task }),
+  /** With the same `key` the same push is carried out once, however often it is sent. */
+  push: (task, key) => request('POST', 'api/v1/tasks', { body: task, headers: { 'Idempotency-Key': key } }),
   /** Answered when the task has ended, which may take its grace: the daemon waits for up to 25 seconds. */
   cancel: (id) => request('POST', `api/v1/tasks/${segment(id)}/cancel`, { body: {}, timeout_ms: 40_000 }),
   retry: (id) => request('POST', `api/v1/tasks/${segment(id)}/retry`, { body: {} }),

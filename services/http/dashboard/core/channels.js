@@ -39,7 +39,7 @@ export async function reload_channels() {
   }
 }
 
-const counted = ['pending', 'held', 'delayed', 'running', 'finished', 'dead', 'cancelled', 'expired', 'retried'];
+const counted = ['pending', 'held', 'delayed', 'running', 'finished', 'dead', 'cancelled', 'expired', 'retried', 'dead_letters'];
 
 function changed_by(channel, event) {
   const counts = { ...channel.counts };

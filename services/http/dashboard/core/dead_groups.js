@@ -50,7 +50,9 @@ export function question_about(verb, groups) {
   const { ids, all } = ids_of_groups(groups);
   const word = verb === 'retry' ? 'Retry' : 'Delete';
   const part = ids.length < all ? ` One request names ${count(ids.length)}: these are the newest of ${count(all)}; do it again for the rest.` : '';
-  const what = verb === 'retry' ? 'They go back into line in their channels and run again, with all their attempts.' : 'They and their output are gone for good.';
+  const is_one = ids.length === 1;
+  const what = verb === 'delete' ? `${is_one ? 'It and its' : 'They and their'} output ${is_one ? 'is' : 'are'} gone for good.`
+    : is_one ? 'It goes back into line in its channel and runs again, with all its attempts.' : 'They go back into line in their channels and run again, with all their attempts.';
   const which = groups.length === 1 ? `${name_of_group(groups[0])}: ${line_of_group(groups[0])} ` : '';
   return { title: `${word} ${of_tasks(ids.length)}?`, text: `${which}– ${what}${part}`.replace(/^– /, ''), verb: `${word} ${of_tasks(ids.length)}` };
 }

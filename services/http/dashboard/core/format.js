@@ -35,7 +35,7 @@ export function duration(seconds) {
 }
 
 /** The seconds from an ISO time to `now_ms`; null for null. */
-export const seconds_since = (iso, now_ms) => (iso ? (now_ms - Date.parse(iso)) / 1000 : null);
+const seconds_since = (iso, now_ms) => (iso ? (now_ms - Date.parse(iso)) / 1000 : null);
 
 /** "14:03:07" today, "Nov 23 14:03" before that and after. */
 export function moment(iso, now_ms = Date.now()) {

@@ -2,7 +2,7 @@
 // keeps it, so that nothing jumps while others come and go. Pure.
 
 /** Runs may overlap by this much and share a lane, as the end of one and the start of the next are noted apart. */
-export const slack_ms = 6;
+const slack_ms = 6;
 
 const end_of = ({ ended_ms }) => ended_ms ?? Infinity;
 

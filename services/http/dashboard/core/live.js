@@ -9,6 +9,9 @@ export const beat_ms = 250;
 const waiting_max = 5_000;
 /** After an answer that is no stream, until it is asked again: the daemon may only be starting. Milliseconds. */
 const retry_ms = 2_000;
+/** Of a daemon that is away the browser asks by itself first, so many times; then it is asked this often. Milliseconds. */
+const quick_tries = 5;
+const away_retry_ms = 5_000;
 /** A page that nobody sees gives its stream back after so long: browsers allow a daemon few connections over all tabs. */
 const unseen_ms = 15_000;
 
@@ -20,6 +23,7 @@ let waiting = [];
 let overrun = false;
 let timer = null;
 let state = 'connecting';
+let failures = 0;
 
 function become(next) {
   if (state === next)
@@ -52,6 +56,7 @@ function open() {
   source = opened;
   opened.addEventListener('ready', (event) => {
     last_id = event.lastEventId || last_id;
+    failures = 0;
     become('open');
   });
   for (const kind of ['task', 'channel', 'reset'])
@@ -59,9 +64,12 @@ function open() {
   opened.onopen = () => become('open');
   opened.onerror = () => {
     become('lost');
+    const is_away = ++failures > quick_tries;
     // After a cut the browser comes back by itself; after an answer that is no stream it has given up for good.
-    if (opened.readyState === EventSource.CLOSED)
-      setTimeout(() => { if (source === opened) open(); }, retry_ms);
+    if (opened.readyState !== EventSource.CLOSED && !is_away)
+      return;
+    opened.close();
+    setTimeout(() => { if (source === opened) open(); }, is_away ? away_retry_ms : retry_ms);
   };
 }
 

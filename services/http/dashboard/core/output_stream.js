@@ -48,18 +48,21 @@ export function follow_output(id, attempt, offset, told) {
 
 /**
  * Reads what stands from byte `from` up to `to`: a list of {output} and {gap} as the stream tells it, at most about
- * `bytes_max` of it.
+ * `bytes_max` of it. `signal` ends that early: the promise is rejected then.
  */
-export function read_earlier(id, attempt, from, to, bytes_max) {
+export function read_earlier(id, attempt, { from, to, bytes_max }, signal) {
   return new Promise((resolve, reject) => {
     const source = stream_of(id, attempt, from);
     const pieces = [];
     let bytes = 0;
     const finish = (error) => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', leave);
       source.close();
       error ? reject(error) : resolve(pieces);
     };
+    const leave = () => finish(signal.reason);
+    signal.addEventListener('abort', leave);
     const timer = setTimeout(finish, earlier_timeout_ms, new Error('the daemon did not send the earlier output in time'));
     source.addEventListener('output', (event) => {
       const output = JSON.parse(event.data);

@@ -1,7 +1,7 @@
 // What deserves somebody's attention now, in sentences: the overview's banner. Pure: from what the daemon tells.
 
 /** A task that waits so long while its channel runs nothing is called stalled. Seconds. */
-export const stalled_after_s = 60;
+const stalled_after_s = 60;
 
 const waiting = (number) => (number === 1 ? '1 task waits' : `${number.toLocaleString('en-US')} tasks wait`);
 
@@ -34,7 +34,7 @@ export function find_problems(daemon, channels, speeds) {
     found.push({ kind: 'task_mode_off', text: 'Tasks are accepted and none is run: the daemon was started with task-mode off.' });
   for (const source of daemon?.sources ?? [])
     if (!source.healthy)
-      found.push({ kind: 'source', text: `Nothing comes in through ${source.name}: ${source.last_error}.` });
+      found.push({ kind: 'source', text: `Nothing comes in through ${source.name}: ${source.last_error}.${source.name === 'redis' ? ' Where none is wanted, start the daemon with -redis-intake off.' : ''}` });
   for (const channel of channels ?? []) {
     const problem = problem_of_channel(channel, speeds?.get(channel.name)?.oldest_wait_s ?? 0);
     if (problem)

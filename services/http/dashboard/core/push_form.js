@@ -12,6 +12,20 @@ export const form_fields = [
 
 const own = new Set(['task', 'command', 'args', 'channel', 'chan', ...form_fields.map(({ name }) => name)]);
 
+/** A word as its line: as JSON where the plain word would be read as another one, or as two. */
+const line_of_word = (word, index, words) => (/[\r\n]/.test(word) || word.startsWith('"') || (word === '' && index === words.length - 1) ? JSON.stringify(word) : word);
+
+function word_of_line(line) {
+  if (!line.startsWith('"'))
+    return line;
+  try {
+    const word = JSON.parse(line);
+    return typeof word === 'string' ? word : line;
+  } catch {
+    return line;
+  }
+}
+
 /** A body as the form shows it. */
 export function form_of(body) {
   const { task, command, args } = body;
@@ -20,7 +34,7 @@ export function form_of(body) {
   const rest = Object.fromEntries(Object.entries(body).filter(([name]) => !own.has(name)));
   return {
     mode: words ? 'words' : 'line',
-    command: words ? words.join('\n') : command ?? task ?? '',
+    command: words ? words.map(line_of_word).join('\n') : command ?? task ?? '',
     name: command !== undefined ? task ?? '' : '',
     channel: body.channel ?? body.chan ?? '',
     ...Object.fromEntries(form_fields.map(({ name }) => [name, body[name] === undefined || body[name] === null ? '' : String(body[name])])),
@@ -55,7 +69,7 @@ export function body_of(form) {
       body.command = form.command;
   } else {
     // A last line that was only begun by Enter is no word.
-    const [program, ...args] = form.command.replace(/\n$/, '').split('\n');
+    const [program, ...args] = form.command.replace(/\n$/, '').split('\n').map(word_of_line);
     if (program.trim() === '')
       problems.command = 'A program is needed, in the first line.';
     if (name)

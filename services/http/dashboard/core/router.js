@@ -3,7 +3,7 @@
 import { useEffect, useState } from './html.js';
 
 /** "#/tasks/abc?state=dead" -> {path: ['tasks','abc'], query: {state: 'dead'}} */
-export function parse_location(hash) {
+function parse_location(hash) {
   const text = hash.replace(/^#\/?/, '');
   const mark = text.indexOf('?');
   const path = (mark < 0 ? text : text.slice(0, mark)).split('/').filter(Boolean).map(decode);

@@ -16,6 +16,8 @@ const overlap_ms = 2_000;
 /** Tasks whose earlier attempts are asked for one by one, at most so many in line. */
 const details_max = 60;
 const asked_max = 5_000;
+/** After a failure it is asked again. Milliseconds. */
+const failure_rest_ms = 5_000;
 /** After so long without a look, everything is loaded anew. */
 const stale_ms = 30_000;
 
@@ -23,11 +25,11 @@ const ended_states = 'finished,dead,cancelled';
 const iso = (at_ms) => new Date(at_ms).toISOString();
 
 /** How far the daemon's clock is before the browser's, milliseconds; differences that nobody sees count as none. */
-export async function clock_lead(signal) {
+async function clock_lead(signal) {
   const before_ms = Date.now();
   const daemon = await request('GET', 'api/v1/daemon', { signal });
   const middle_ms = (before_ms + Date.now()) / 2;
-  const lead_ms = Date.parse(daemon.started_at) + daemon.uptime_s * 1_000 - middle_ms;
+  const lead_ms = Date.parse(daemon.now) - middle_ms;
   return Math.abs(lead_ms) > 500 ? lead_ms : 0;
 }
 
@@ -121,7 +123,7 @@ class RunFeed {
 
   /** What is missing is asked for: one or two requests. */
   async look() {
-    if (document.hidden || this.busy)
+    if (document.hidden || this.busy || this.error && Date.now() - this.looked_ms < failure_rest_ms)
       return;
     if (!this.loaded || this.wanted.has('all') || Date.now() - this.looked_ms > stale_ms && this.wanted.size > 0) {
       this.wanted.clear();
@@ -198,6 +200,7 @@ export function useRuns(span_ms, channel) {
   useEvents((batch) => feed.current?.take_events(batch));
   const reload = useCallback(() => {
     feed.current.wanted.add('all');
+    feed.current.error = null;
     feed.current.look();
   }, []);
   const own = feed.current;

@@ -73,9 +73,13 @@ export class RunBook {
   take_attempts(task) {
     for (const attempt of task.attempts.slice(0, -1)) {
       const started_ms = moment_ms(attempt.started_at);
-      if (started_ms !== null)
-        this.put({ id: task.id, channel: task.channel, attempt: attempt.attempt, name: task.task_name, started_ms,
-          ended_ms: moment_ms(attempt.ended_at) ?? started_ms, kind: 'retried', outcome: attempt.outcome });
+      if (started_ms === null)
+        continue;
+      // What somebody has tried again by hand ended as it did before that.
+      const known = this.by_key.get(`${task.id}/${attempt.attempt}`);
+      const kind = attempt.outcome?.kind === 'cancelled' ? 'cancelled' : known && known.ended_ms !== null ? known.kind : 'retried';
+      this.put({ id: task.id, channel: task.channel, attempt: attempt.attempt, name: task.task_name, started_ms,
+        ended_ms: moment_ms(attempt.ended_at) ?? started_ms, kind, outcome: attempt.outcome });
     }
     this.take_task(task);
   }

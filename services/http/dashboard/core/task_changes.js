@@ -28,6 +28,51 @@ export function is_newer_than({ id, attempt }, newest) {
   return attempt <= 1;
 }
 
+/**
+ * Whether a task that the event tells of may come in on the page that shows `items`, where it is not yet; `next` is the
+ * place behind a full page. `by_state`: only some states are shown, so that older tasks come in as well.
+ */
+export function comes_in(event, { items, next, sort, by_state }) {
+  if (sort === '-ended' || sort === 'ended')
+    return terminal.has(event.state) && (sort === '-ended' || !next);
+  const is_oldest_first = sort === 'created';
+  if (is_oldest_first && next)
+    return false;
+  const newest = items[is_oldest_first ? items.length - 1 : 0]?.id ?? null;
+  return by_state || is_newer_than(event, newest);
+}
+
+/** The last event of each task, the last `most` of them, for what is loaded meanwhile. */
+export class EventsSince {
+  constructor(most) {
+    this.most = most;
+    this.by_id = new Map();
+  }
+
+  clear() {
+    this.by_id.clear();
+  }
+
+  take(events) {
+    for (const event of events) {
+      // What came last stands last.
+      this.by_id.delete(event.id);
+      this.by_id.set(event.id, event);
+    }
+    for (const id of this.by_id.keys()) {
+      if (this.by_id.size <= this.most)
+        break;
+      this.by_id.delete(id);
+    }
+  }
+
+  /** A map by id of the events about these tasks, and a list of the others. */
+  apart(ids) {
+    const all = [...this.by_id];
+    return { shown: new Map(all.filter(([id]) => ids.has(id))), others: all.filter(([id]) => !ids.has(id)).map(([, event]) => event) };
+  }
+}
+
 /** The ids from `from` up to `to`, in the order of `ids`, whichever of them stands first; `to` alone without `from`. */
 export function between(ids, from, to) {
   const [one, other] = [ids.indexOf(from), ids.indexOf(to)];

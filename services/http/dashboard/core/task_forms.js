@@ -78,13 +78,13 @@ export function as_command_line(body) {
   const words = ['task-runner', 'push'];
   const left_out = [];
   const { task, command, args, channel, ...rest } = body;
+  // A value that begins with - would be read as a flag.
+  const flag = (given, text) => words.push(String(text).startsWith('-') ? `${given}=${quote(String(text))}` : `${given} ${quote(String(text))}`);
   if (channel)
-    words.push('-c', quote(channel));
+    flag('-c', channel);
   if (command !== undefined && task !== undefined)
-    words.push('--name', quote(task));
+    flag('--name', task);
   for (const [name, value] of Object.entries(rest)) {
-    // A value that begins with - would be read as a flag.
-    const flag = (given, text) => words.push(String(text).startsWith('-') ? `${given}=${quote(String(text))}` : `${given} ${quote(String(text))}`);
     if (flags[name])
       flag(flags[name], value);
     else if (name === 'retry_on')
@@ -98,7 +98,7 @@ export function as_command_line(body) {
   }
   const run = command ?? task ?? '';
   if (typeof run === 'string' && args === undefined)
-    words.push('--shell', quote(run));
+    flag('--shell', run);
   else
     words.push('--', ...(typeof run === 'string' ? [run, ...args] : [run.name, ...(run.args ?? [])]).map(quote));
   return { line: words.join(' '), left_out };

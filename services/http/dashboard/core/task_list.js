@@ -5,13 +5,15 @@ import { useEffect, useMemo, useRef, useState } from './html.js';
 import { useEvents } from './live.js';
 import { usePaced } from './pace.js';
 import { useResource } from './resource.js';
-import { changed_by, is_newer_than } from './task_changes.js';
+import { changed_by, comes_in, EventsSince } from './task_changes.js';
 import { may_match, request_of } from './task_query.js';
 
 /** The list is loaded anew at most this often. Milliseconds. */
 const refresh_ms = 1_000;
 /** Others that match are counted up to here. */
 export const unseen_max = 1_000;
+/** Tasks whose events are kept while the list is loaded: as many as are handed on together at most. */
+const since_max = 5_000;
 
 /**
  * `view` is {filters, sort, cursor, limit}; `may_follow()` says whether rows may move now. Returns {items, next, error,
@@ -24,15 +26,21 @@ export function useTaskList(view, may_follow) {
   const [changes, set_changes] = useState(() => new Map());
   const [unseen, set_unseen] = useState(() => new Set());
   const known = useRef({ key: null, ids: new Set() });
+  // What happened since a load began: its answer may be from before that.
+  const since = useRef(new EventsSince(since_max));
+  const others_in = (events, page) => (cursor ? [] : events.filter((event) => may_match(filters, event)
+    && comes_in(event, { items: page.items, next: page.next, sort, by_state: Boolean(filters.state) })).map(({ id }) => id));
 
   const { data, error, loading, reload } = useResource(async (signal) => {
+    since.current.clear();
     const page = await api.list({ ...request_of(filters, Date.now()), sort, cursor, limit }, signal);
     const before = known.current;
     const ids = new Set(page.items.map(({ id }) => id));
     const arrived = new Set(before.key === key ? page.items.filter(({ id }) => !before.ids.has(id)).map(({ id }) => id) : []);
     known.current = { key, ids };
-    set_changes(new Map());
-    set_unseen(new Set());
+    const { shown, others } = since.current.apart(ids);
+    set_changes(shown);
+    set_unseen(new Set(others_in(others, page).slice(0, unseen_max)));
     return { ...page, key, arrived };
   }, [key]);
   const ask = usePaced(reload, refresh_ms);
@@ -43,27 +51,27 @@ export function useTaskList(view, may_follow) {
   }), [data, changes]);
 
   const take_unseen = (events) => {
-    const newest = data.items.length > 0 ? data.items[0].id : null;
-    const found = events.filter((event) => may_match(filters, event) && (filters.state || is_newer_than(event, newest)));
+    const found = others_in(events, data);
     if (found.length === 0)
       return false;
-    set_unseen((before) => new Set([...before, ...found.map(({ id }) => id)].slice(0, unseen_max)));
+    set_unseen((before) => new Set([...before, ...found].slice(0, unseen_max)));
     return true;
   };
 
   useEvents((batch) => {
-    if (!data || data.key !== key)
-      return;
+    const told = batch.filter(({ kind }) => kind === 'task').map((event) => event.data);
+    since.current.take(told);
     if (batch.some(({ kind }) => kind === 'reset')) {
       ask();
       return;
     }
-    const told = batch.filter(({ kind }) => kind === 'task').map((event) => event.data);
+    if (!data || data.key !== key)
+      return;
     const shown = told.filter(({ id }) => known.current.ids.has(id));
     const others = told.filter(({ id }) => !known.current.ids.has(id));
     if (shown.length > 0)
       set_changes((before) => new Map([...before, ...shown.map((event) => [event.id, event])]));
-    const more = !cursor && take_unseen(others);
+    const more = take_unseen(others);
     if ((shown.length > 0 || more) && may_follow())
       ask();
   });

@@ -86,7 +86,11 @@ export function parse_query(text) {
   for (const { word, value } of tokens_of(text)) {
     const filter = words.get(word);
     if (word === null || filter === undefined) {
-      // "std::sort" and "http://…" are words of a name as well.
+      // "std::sort" and "http://…" are words of a name as well; what is meant for a filter and is none is no name unasked.
+      if (word !== null && !/^(:|\/\/)/.test(value)) {
+        problems.push(`"${word}:" is no word to filter by; there are ${one_of(query_words.map((one) => one.word)).replace(/ or ([^ ]*)$/, ' and $1')}. Quotes make it a part of the name: "${word}:${value}".`);
+        continue;
+      }
       name.push(word === null ? value : `${word}:${value}`);
       continue;
     }

@@ -9,7 +9,7 @@ import { useResource } from '../core/resource.js';
 import { go, link } from '../core/router.js';
 import { load_speeds } from '../core/statistics.js';
 import { ChannelDialog } from '../components/channel_dialog.js';
-import { Empty, Failure, IconButton, Loading, Menu, PageHead, State } from '../components/basics.js';
+import { ChannelState, Empty, Failure, IconButton, Loading, Menu, PageHead } from '../components/basics.js';
 import { open_push } from '../components/push_dialog.js';
 import { Sparkline } from '../components/sparkline.js';
 import { Stepper } from '../components/stepper.js';
@@ -25,7 +25,7 @@ const orders = {
   running: (one, other) => other.counts.running - one.counts.running,
   pending: (one, other) => other.counts.pending - one.counts.pending,
   delayed: (one, other) => other.counts.delayed - one.counts.delayed,
-  dead: (one, other) => other.counts.dead - one.counts.dead,
+  dead: (one, other) => other.counts.dead_letters - one.counts.dead_letters,
 };
 
 /** Pauses or resumes a channel. */
@@ -33,19 +33,20 @@ export const switch_channel = (channel) => (is_paused(channel)
   ? act(() => api.resume(channel.name), `${channel.name} goes on.`)
   : act(() => api.pause(channel.name), `${channel.name} is paused: what runs goes on, nothing more is started.`)).then(reload_channels);
 
-export const drain_channel = (channel) => act(() => api.drain(channel.name), ({ counts }) => (counts.running > 0
+const drain_channel = (channel) => act(() => api.drain(channel.name), ({ counts }) => (counts.running > 0
   ? `${channel.name} drains: nothing more is started, ${counts.running} still run.`
   : `${channel.name} is drained.`)).then(reload_channels);
 
 const set_workers = (channel, worker) => act(() => api.change(channel.name, { worker }), `${channel.name} has ${worker} workers now.`).then(reload_channels);
 
+/** Where nothing was in it when it was asked, nothing is cancelled: the daemon refuses when something has come since. */
 const remove_channel = (channel) => act_if_sure({
   title: `Remove ${channel.name}?`,
   text: channel.count > 0
     ? `${count(channel.count)} of its tasks have not ended; they are cancelled. The channel and its settings are gone for good.`
     : 'The channel and its settings are gone for good.',
   verb: 'Remove the channel',
-}, () => api.remove(channel.name, true), `${channel.name} is removed.`).then(reload_channels);
+}, () => api.remove(channel.name, channel.count > 0), `${channel.name} is removed.`).then(reload_channels);
 
 function Filled({ channel }) {
   const { running, pending, delayed } = channel.counts;
@@ -62,14 +63,14 @@ function Row({ channel, speed, edit }) {
   const paused = is_paused(channel);
   return html`<tr>
     <td><a class="channel-name" href=${link(['tasks'], { channel: channel.name })}>${channel.name}</a></td>
-    <td><${State} state=${channel.state} />${channel.error && html` <span class="soft">${channel.error}</span>`}</td>
+    <td><${ChannelState} channel=${channel} />${channel.error && html` <span class="soft">${channel.error}</span>`}</td>
     <td><${Stepper} value=${channel.worker} label=${`Workers of ${channel.name}`} change=${(worker) => set_workers(channel, worker)} /></td>
     <td class="number"><a href=${tasks_in('running')}>${count(counts.running)}</a></td>
     <td class="number"><a href=${tasks_in('pending')} title=${count(counts.pending)}>${short_count(counts.pending)}</a></td>
     <td class="number"><a href=${tasks_in('delayed')}>${short_count(counts.delayed)}</a></td>
-    <td class="number"><a href=${link(['dead-letters'], { channel: channel.name })}>${short_count(counts.dead)}</a></td>
+    <td class="number"><a href=${link(['dead-letters'], { channel: channel.name })}>${short_count(counts.dead_letters)}</a></td>
     <td><${Filled} channel=${channel} /></td>
-    <td class="number">${duration(speed?.oldest_wait_s)}</td>
+    <td class="number">${counts.pending > 0 ? duration(speed?.oldest_wait_s) : '–'}</td>
     <td class="number" title="When what waits will have been started, at the pace of the last minutes">${counts.pending > 0 ? duration(speed?.eta_s) : '–'}</td>
     <td><div class="speed"><span class="number">${rate(speed?.ended_per_s)}</span>
       <${Sparkline} values=${speed?.finished} label=${`Tasks finished in ${channel.name}, minute by minute over the last hour`} /></div></td>

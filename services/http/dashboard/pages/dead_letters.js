@@ -5,7 +5,7 @@ import { act_if_sure } from '../core/actions.js';
 import { useChannels } from '../core/channels.js';
 import { ids_of_groups, in_known_order, key_of_group, period_of, periods, question_about, result_of } from '../core/dead_groups.js';
 import { count } from '../core/format.js';
-import { html, useMemo, useRef, useState } from '../core/html.js';
+import { html, useEffect, useMemo, useRef, useState } from '../core/html.js';
 import { useKeys } from '../core/keyboard.js';
 import { useEvents } from '../core/live.js';
 import { usePaced } from '../core/pace.js';
@@ -35,8 +35,16 @@ async function load(channel, period, signal) {
 
 function Filters({ query, set, period }) {
   const { channels } = useChannels();
-  return html`<input id="dead-channel" type="search" list="dead-channels" placeholder="All channels" aria-label="Channel" value=${query.channel ?? ''}
-      onChange=${(event) => set({ channel: event.target.value.trim() })} onInput=${(event) => { if (event.target.value === '') set({ channel: '' }); }} />
+  // What is typed stands until it is applied, however often the page is drawn meanwhile.
+  const [typed, set_typed] = useState(query.channel ?? '');
+  useEffect(() => set_typed(query.channel ?? ''), [query.channel]);
+  const type = (event) => {
+    set_typed(event.target.value);
+    if (event.target.value === '')
+      set({ channel: '' });
+  };
+  return html`<input id="dead-channel" type="search" list="dead-channels" placeholder="All channels" aria-label="Channel" value=${typed}
+      onChange=${(event) => set({ channel: event.target.value.trim() })} onInput=${type} />
     <datalist id="dead-channels">${(channels ?? []).slice(0, offers_max).map(({ name }) => html`<option key=${name} value=${name}></option>`)}</datalist>
     <div class="segmented" role="group" aria-label="Died within">${periods.map(({ name, label }) => html`<button key=${name} aria-pressed=${name === period.name} onClick=${() => set({ since: name })}>${label}</button>`)}</div>`;
 }

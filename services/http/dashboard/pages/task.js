@@ -26,7 +26,7 @@ function Actions({ task, reload, copy }) {
   };
   const button = (name, work, kind = '') => html`<button type="button" class="button ${kind}" disabled=${busy !== null} onClick=${work}>${busy === name ? `${name} …` : name}</button>`;
   useKeys([
-    { key: 'r', does: 'push the same again', run: () => { push_again(task); } },
+    { key: 'r', does: 'run it again', run: () => { push_again(task); } },
     { key: '.', does: 'the ways to copy', run: () => document.querySelector('.task-copy button')?.click() },
   ]);
   return html`

@@ -18,6 +18,13 @@ import { TaskTable } from '../components/task_table.js';
 const limits = [50, 100, 200];
 /** Who has scrolled further down than this reads. */
 const top_px = 160;
+/** A task's whole id, as the daemon makes them, and a piece of one. */
+const whole_id = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const piece_of_id = /^…?([0-9a-f-]{6,36})$/;
+/** Tasks that were in the list lately, by their ids: pieces of ids are looked for among them. */
+const seen_max = 1_000;
+const pieces_max = 5;
+const seen = new Map();
 const ended_states = ['finished', 'dead', 'cancelled'];
 
 /** Where the pages that were gone on from begin, by the cursor of the page behind them: "Previous" goes back there. */
@@ -111,9 +118,28 @@ function Pager({ view, next, shown }) {
   </nav>`;
 }
 
+function remember(items) {
+  for (const { id, task_name } of items) {
+    seen.delete(id);
+    seen.set(id, task_name);
+  }
+  for (const id of seen.keys()) {
+    if (seen.size <= seen_max)
+      break;
+    seen.delete(id);
+  }
+}
+
+/** Those of the tasks seen lately whose id begins or ends with what was typed. */
+function SeenTasks({ typed }) {
+  const piece = piece_of_id.exec(typed?.trim().toLowerCase() ?? '')?.[1];
+  const found = piece ? [...seen].filter(([id]) => id.startsWith(piece) || id.endsWith(piece)).slice(-pieces_max) : [];
+  return found.length > 0 && html`<p>By its id: ${found.map(([id, name], index) => html`${index > 0 && ', '}<a key=${id} href=${link(['tasks', id])}>${name}</a>`)}</p>`;
+}
+
 function Nothing({ filters, clear }) {
   return Object.keys(filters).length > 0
-    ? html`<${Empty} title="No task matches."><button type="button" class="link-button" onClick=${clear}>Clear the filters</button> to see them all.<//>`
+    ? html`<${Empty} title="No task matches."><button type="button" class="link-button" onClick=${clear}>Clear the filters</button> to see them all.<${SeenTasks} typed=${filters.name} /><//>`
     : html`<${Empty} title="There is no task yet."><button type="button" class="link-button" onClick=${() => open_push({})}>Push the first one</button><//>`;
 }
 
@@ -127,11 +153,17 @@ export function Tasks({ query }) {
   const view = { filters, sort: query.sort ?? '', cursor: query.cursor, limit };
   const may_move = useRef(null);
   const list = useTaskList(view, () => may_move.current());
+  useEffect(() => remember(list.items), [list.items]);
   const choice = useChosen(list.items);
   may_move.current = () => is_live && !view.cursor && choice.chosen.size === 0 && nobody_reads(table);
 
   const open = (id) => go(link(['tasks', id]));
   const apply = (next, options) => {
+    const name = next.name?.trim().toLowerCase() ?? '';
+    if (whole_id.test(name)) {
+      open(name);
+      return;
+    }
     choice.clear();
     const has_ends = (next.state ?? '').split(',').filter(Boolean).every((state) => ended_states.includes(state));
     go(address_of({ ...view, filters: next, sort: has_ends ? view.sort : view.sort.replace(/-?ended/, ''), cursor: '' }), options);

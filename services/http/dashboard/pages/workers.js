@@ -9,7 +9,7 @@ import { assign_lanes, lane_height } from '../core/lanes.js';
 import { go, link } from '../core/router.js';
 import { useRuns } from '../core/run_feed.js';
 import { busy_share, kinds, parse_span, runs_max, spans } from '../core/runs.js';
-import { Empty, Failure, Loading, PageHead } from '../components/basics.js';
+import { Empty, Failure, Loading, PageHead, workers_of } from '../components/basics.js';
 import { open_push } from '../components/push_dialog.js';
 import { paint_axis, window_of } from '../components/run_canvas.js';
 import { RunField } from '../components/run_field.js';
@@ -63,7 +63,7 @@ function Lanes({ channel, runs, span_ms, span_label, now_ms, cut_ms, is_folded, 
       <button class="plain run-fold" aria-expanded=${!is_folded} aria-label=${`Lanes of ${channel.name}`} onClick=${fold}><span aria-hidden="true">${is_folded ? '▸' : '▾'}</span></button>
       <div>
         <a class="channel-name" href=${link(['tasks'], { channel: channel.name })}>${channel.name}</a>
-        <p class="soft">${count(channel.counts.running)} of ${count(channel.worker)} ${channel.worker === 1 ? 'worker' : 'workers'}</p>
+        <p class="soft">${workers_of(channel)}</p>
         ${!is_folded && html`<p class="soft run-figures"><${Share} share=${share} />${channel.counts.pending > 0 && html`<span class="run-waits">${count(channel.counts.pending)} waiting</span>`}</p>`}
       </div>
     </header>
