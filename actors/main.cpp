@@ -8,6 +8,7 @@
 #include "services/os/service_notifier.hpp"
 #include "services/os/signals.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -74,7 +75,7 @@ int run_as_client(int argc, char** argv) {
 int start(int argc, char** argv) {
   if (const auto launcher_code = run_launcher_command(argc, argv))
     return *launcher_code;
-  if (argc > 1 && cli::is_verb(argv[1]))
+  if (cli::calls_client({argv + std::min(argc, 1), argv + argc}))
     return run_as_client(argc, argv);
   if (argc > 1 && argv[1][0] != '-')
     return refuse(cli::unknown_verb_message(argv[1]));

@@ -54,6 +54,7 @@ std::string ini_key(std::string name) {
 }
 
 constexpr std::string_view help_head = R"(usage: task-runner [flags]
+       task-runner VERB ...  the command line of a running daemon; task-runner help lists the verbs
 
 Runs the commands that are handed to it over HTTP and through Redis, each in its channel.
 
@@ -90,9 +91,10 @@ std::string help_text() {
         append_flag(text, row);
   }
   text += "\nChannels have sections of their own in the INI file, [channel.NAME], with the keys worker\n"
-          "(0 to 1024, 0 follows concurrent), distinct (true, false or while-pending), weight, tasks-max,\n"
-          "and every option of tasks, such as max-attempts, timeout or env.NAME, as the default of the\n"
-          "channel's tasks; config/task-runner.ini lists them.\n";
+          "(1 to 1024; 0 here follows concurrent, while in task-runner channel set and /api/v1/channels\n"
+          "0 runs nothing), distinct (true, false or while-pending), weight, tasks-max, and every option\n"
+          "of tasks, such as max-attempts, timeout or env.NAME, as the default of the channel's tasks;\n"
+          "config/task-runner.ini lists them.\n";
   return text;
 }
 

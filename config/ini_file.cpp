@@ -182,7 +182,7 @@ result<void> read_channel_key(const ini_line& line, const std::string& value, co
     const auto worker = parse_worker(value);
     if (!worker)
       return refusal(place, quote_for_message(value) + " is not accepted; " + worker.failure().message +
-                                "; 0 follows concurrent");
+                                "; 0 follows concurrent in this file");
     if (*worker != 0)
       into.worker = *worker;
     return {};

@@ -1,6 +1,7 @@
 // A small reader of words. What it refuses it explains in one line that names the flag.
 #include "services/cli/arguments.hpp"
 
+#include "services/cli/advice.hpp"
 #include "services/cli/console.hpp"
 #include "services/domain/spelling.hpp"
 
@@ -11,6 +12,9 @@
 namespace task_runner::cli {
 
 namespace {
+
+/// As much of a word stands in a message.
+constexpr size_t word_columns_max = 80;
 
 error misuse(const verb_row& verb, const std::string& what) {
   return {error_code::invalid_argument,
@@ -51,6 +55,24 @@ bool is_switch(std::string_view text, bool& value) {
   return false;
 }
 
+/// The call with `--` before its first word that belongs to no flag, for who has forgotten it.
+std::string with_dashes(const verb_row& verb, const std::vector<std::string>& words, size_t first_word) {
+  const auto command = words.begin() + static_cast<std::ptrdiff_t>(first_word);
+  // What a token is stays where it was typed.
+  const bool has_token = std::any_of(words.begin(), command, [](const std::string& word) {
+    const auto flag = split_flag(word);
+    return flag && flag->name == "token";
+  });
+  std::vector<std::string> line{"task-runner", std::string(verb.name)};
+  if (has_token)
+    line.emplace_back("...");
+  else
+    line.insert(line.end(), words.begin(), command);
+  line.emplace_back("--");
+  line.insert(line.end(), command, words.end());
+  return "a command stands behind --: " + shell_line(line);
+}
+
 class word_reader {
 public:
   word_reader(const verb_row& verb, const std::vector<std::string>& words)
@@ -67,20 +89,25 @@ public:
       }
       const auto flag = split_flag(word);
       if (!flag) {
+        if (given_.words.empty())
+          first_word_ = at_ - 1;
         given_.words.push_back(word);
         continue;
       }
-      if (auto taken = take_flag(*flag); !taken)
+      if (auto taken = take_flag(word, *flag); !taken)
         return taken.failure();
     }
     return std::move(given_);
   }
 
+  /// Of the words, the place of the first one that belongs to no flag.
+  size_t first_word() const noexcept { return first_word_; }
+
 private:
-  result<void> take_flag(const flag_word& flag) {
+  result<void> take_flag(const std::string& word, const flag_word& flag) {
     const auto* row = find_flag(verb_, flag.name);
     if (row == nullptr)
-      return unknown(flag.name);
+      return unknown(std::string_view(word).substr(0, word.find('=')), flag.name);
     const std::string shown = "--" + std::string(row->name);
     std::string value;
     if (row->placeholder.empty()) {
@@ -105,19 +132,23 @@ private:
     return {};
   }
 
-  error unknown(std::string_view name) const {
+  error unknown(std::string_view typed, std::string_view name) const {
+    const auto none = "there is no flag " + printable(typed);
+    // It is probably the command's.
+    if (verb_.takes_command && !given_.words.empty())
+      return misuse(verb_, none + "; " + with_dashes(verb_, words_, first_word_));
     std::vector<std::string_view> names;
     for (const auto& row : flags_of(verb_))
       names.push_back(row.name);
     const auto meant = nearest_name(name, names);
     return misuse(verb_,
-                  "there is no flag --" + printable(name) +
-                      (meant.empty() ? std::string() : ", perhaps --" + std::string(meant) + " is meant"));
+                  none + (meant.empty() ? std::string() : ", perhaps --" + std::string(meant) + " is meant"));
   }
 
   const verb_row& verb_;
   const std::vector<std::string>& words_;
   size_t at_ = 0;
+  size_t first_word_ = 0;
   arguments given_;
 };
 
@@ -137,8 +168,23 @@ std::vector<std::string> arguments::texts(std::string_view name) const {
   return found == flags.end() ? std::vector<std::string>() : found->second;
 }
 
+size_t leading_flags(const std::vector<std::string>& words) {
+  size_t count = 0;
+  while (count < words.size()) {
+    const auto flag = split_flag(words[count]);
+    const auto common = common_flags();
+    const auto* row = std::find_if(common.begin(), common.end(),
+                                   [&](const flag_row& one) { return flag && one.name == flag->name; });
+    if (row == common.end() || row->name == "help")
+      return count;
+    count += row->placeholder.empty() || flag->value ? 1 : 2;
+  }
+  return std::min(count, words.size());
+}
+
 result<arguments> parse_arguments_of(const verb_row& verb, const std::vector<std::string>& words) {
-  auto given = word_reader(verb, words).read();
+  word_reader reader(verb, words);
+  auto given = reader.read();
   if (!given || given->is_set("help"))
     return given;
   if (given->has_command && !verb.takes_command) {
@@ -150,9 +196,10 @@ result<arguments> parse_arguments_of(const verb_row& verb, const std::vector<std
     return misuse(verb, "something is missing; usage: task-runner " + std::string(verb.name) + " " +
                             std::string(verb.synopsis));
   if (given->words.size() > verb.words_max)
-    return misuse(verb,
-                  "'" + printable(given->words[verb.words_max]) + "' is one word too many" +
-                      (verb.takes_command ? std::string("; a command stands behind --") : std::string()));
+    return misuse(verb, "'" + clipped(printable(given->words[verb.words_max]), word_columns_max, "...") +
+                            "' is one word too many" +
+                            (verb.takes_command ? "; " + with_dashes(verb, words, reader.first_word())
+                                                : std::string()));
   return given;
 }
 

@@ -31,6 +31,9 @@ struct arguments {
   std::vector<std::string> texts(std::string_view name) const;
 };
 
+/// How many of the first words are flags that every verb has, and their values; --help is none of them here.
+size_t leading_flags(const std::vector<std::string>& words);
+
 /// Takes words apart. `invalid_argument` with one line for an unknown or repeated flag, a missing value, and
 /// too many or too few words; not where --help is among them.
 result<arguments> parse_arguments_of(const verb_row& verb, const std::vector<std::string>& words);

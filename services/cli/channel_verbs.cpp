@@ -1,8 +1,11 @@
 // The verbs of channels: pause, resume, drain, and making, changing, removing and listing them.
+#include "services/cli/channel_view.hpp"
 #include "services/cli/interrupt.hpp"
 #include "services/cli/verb_call.hpp"
+#include "services/domain/spelling.hpp"
 #include "services/wire/json_text.hpp"
 #include "services/wire/task_options_json.hpp"
+#include "services/wire/task_options_table.hpp"
 
 #include <algorithm>
 #include <array>
@@ -120,13 +123,34 @@ bool is_of_channel(std::string_view name) noexcept {
   return std::find(channel_settings.begin(), channel_settings.end(), name) != channel_settings.end();
 }
 
+/// Says that it is no setting, which one was probably meant, and which there are.
+error no_setting(const std::string& name) {
+  std::vector<std::string_view> names(channel_settings.begin(), channel_settings.end());
+  for (const auto& option : single_options())
+    if (option.name != "stdin") // of tasks alone
+      names.push_back(option.name);
+  names.emplace_back("retry_on");
+  const auto meant = nearest_name(name, names);
+  std::string list;
+  for (const auto one : names)
+    list += std::string(one) + ", ";
+  return {error_code::invalid_argument,
+          "'" + printable(name) + "' is no setting" +
+              (meant.empty() ? std::string() : ", perhaps " + std::string(meant) + " is meant") +
+              "; there are " + list + "env.NAME, limits.NAME"};
+}
+
 /// Checks what is an option of tasks, so that a typo is told with the name that was typed.
 result<void> check_settings(const settings_list& settings) {
   task_options scratch;
   for (const auto& [name, value] : settings) {
-    if (is_of_channel(name) || value.empty())
+    if (is_of_channel(name))
       continue;
+    if (name.find('.') == std::string::npos && name != "retry_on" && find_option_entry(name) == nullptr)
+      return no_setting(name);
     const bool is_variable = name.compare(0, 4, "env.") == 0;
+    if (value.empty())
+      continue;
     const auto set = is_variable ? set_task_option(scratch, "env", name.substr(4) + "=" + value)
                                  : set_task_option(scratch, name, value);
     if (!set)
@@ -253,9 +277,9 @@ int run_channel_list(verb_call& call) {
       call.terminal.line(one.dump());
     return exit_done;
   }
-  constexpr std::array<std::string_view, 7> heads{"NAME",    "STATE",   "WORKER",  "RUNNING",
-                                                  "WAITING", "DELAYED", "SETTINGS"};
-  std::vector<std::array<std::string, 7>> rows;
+  constexpr std::array<std::string_view, 8> heads{"NAME",    "STATE",   "WORKER", "RUNNING",
+                                                  "WAITING", "DELAYED", "DEAD",   "SETTINGS"};
+  std::vector<std::array<std::string, heads.size()>> rows;
   if (call.terminal.is_terminal()) {
     rows.emplace_back();
     std::copy(heads.begin(), heads.end(), rows.back().begin());
@@ -265,9 +289,9 @@ int run_channel_list(verb_call& call) {
     const auto count = [&](std::string_view name) { return std::to_string(counts[name].whole()); };
     rows.push_back({printable(one["name"].text()), printable(one["state"].text()),
                     std::to_string(one["worker"].whole()), count("running"), count("pending"),
-                    count("delayed"), settings_text(one)});
+                    count("delayed"), std::to_string(dead_letters(counts)), settings_text(one)});
   }
-  std::array<size_t, 7> widths{};
+  std::array<size_t, heads.size()> widths{};
   for (const auto& row : rows)
     for (size_t i = 0; i < row.size(); ++i)
       widths[i] = std::max(widths[i], width_of(row[i]));

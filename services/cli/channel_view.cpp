@@ -112,29 +112,40 @@ std::optional<double> channel_view::eta_s(const std::string& name, const json_va
 std::string channel_view::show(const std::string& name, const json_value& channel) {
   std::string text;
   if (terminal_.is_terminal()) {
-    const auto count = [&](std::string_view symbol, std::string_view letters, std::string_view member,
-                           paint color) {
-      const auto sign = std::string(terminal_.sign(symbol, letters)) + number(channel, member);
-      return " " + terminal_.colored(channel[member].whole() == 0 ? paint::dim : color, sign);
+    const auto count = [&](std::string_view symbol, std::string_view letters, int64_t value, paint color) {
+      const auto sign = std::string(terminal_.sign(symbol, letters)) + std::to_string(value);
+      return " " + terminal_.colored(value == 0 ? paint::dim : color, sign);
     };
     text = terminal_.colored(paint::bold, printable(name)) + "  " + number(channel, "running") + "/" +
            number(channel, "worker") + " ";
-    text += count("▶", "running ", "running", paint::blue) +
-            count("⏸", "delayed ", "delayed", paint::yellow) +
-            count("⧗", "waiting ", "pending", paint::plain) + count("✗", "dead ", "dead", paint::red);
+    text += count("▶", "running ", channel["running"].whole(), paint::blue) +
+            count("⧗", "waiting ", channel["pending"].whole(), paint::plain) +
+            count("⏸", "delayed ", channel["delayed"].whole(), paint::yellow) +
+            count("✗", "dead ", dead_letters(channel), paint::red);
     if (const auto left_s = eta_s(name, channel))
       text += "  eta " + short_duration(*left_s);
     if (const auto what = hindrance(channel); !what.empty())
       text += "  " + terminal_.colored(paint::yellow, what);
   } else {
     text = printable(name) + " state=" + state_word(channel);
-    for (const std::string_view member : {"worker", "running", "pending", "delayed", "dead"})
+    for (const std::string_view member : {"worker", "running", "pending", "delayed"})
       text += " " + std::string(member) + "=" + number(channel, member);
+    text += " dead=" + std::to_string(dead_letters(channel));
   }
   text += '\n';
   for (const auto& task : channel["tasks"].items())
     text += row_of(task, terminal_);
   return text;
+}
+
+int64_t dead_letters(const json_value& counts) {
+  return counts[counts["dead_letters"].is_null() ? "dead" : "dead_letters"].whole();
+}
+
+std::string sign_legend(const console& terminal) {
+  if (!terminal.has_symbols())
+    return {};
+  return terminal.colored(paint::dim, "▶ running  ⧗ waiting  ⏸ delayed  ✗ dead") + "\n";
 }
 
 std::string listed_by_channel(const std::vector<json_value>& tasks, const console& terminal) {

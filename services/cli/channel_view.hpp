@@ -40,6 +40,12 @@ private:
   std::map<std::string, pace> paces_;
 };
 
+/// The tasks that are dead now, of a channel's numbers; an older daemon only counts those since its start.
+int64_t dead_letters(const json_value& counts);
+
+/// What the signs of a channel mean, a line; empty where there are none.
+std::string sign_legend(const console& terminal);
+
 /// Tasks of a listing, grouped by channel; groups and tasks in the order of the listing.
 std::string listed_by_channel(const std::vector<json_value>& tasks, const console& terminal);
 

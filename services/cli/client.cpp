@@ -1,6 +1,7 @@
 // From words to a verb's exit code: finds the verb, takes its words apart, finds the daemon, calls.
 #include "services/cli/client.hpp"
 
+#include "services/cli/advice.hpp"
 #include "services/cli/help.hpp"
 #include "services/cli/verb_call.hpp"
 #include "services/domain/spelling.hpp"
@@ -40,6 +41,12 @@ std::string second_words(std::string_view first) {
         verb.name[first.size()] == ' ')
       list += (list.empty() ? "" : ", ") + std::string(verb.name.substr(first.size() + 1));
   return list;
+}
+
+bool is_verb(std::string_view word) {
+  if (find_verb(word) != nullptr)
+    return true;
+  return !word.empty() && word.front() != '-' && !second_words(word).empty();
 }
 
 int refuse(console& terminal, const std::string& message) {
@@ -86,7 +93,7 @@ bool is_valid_token(std::string_view token) noexcept {
 
 int verb_call::fail(const api_reply& reply, std::string_view about) const {
   const bool names = !about.empty() && reply.status != 0 && reply.message.find(about) == std::string::npos;
-  terminal.complain((names ? printable(about) + ": " : std::string()) + printable(reply.message));
+  terminal.complain((names ? printable(about) + ": " : std::string()) + refusal_text(reply, about));
   if (reply.status == 0)
     return exit_unreachable;
   return reply.status == 404 ? exit_unknown : exit_refused;
@@ -97,10 +104,16 @@ int verb_call::misuse(const std::string& what) const {
   return exit_misuse;
 }
 
-bool is_verb(std::string_view word) {
-  if (find_verb(word) != nullptr)
+bool calls_client(const std::vector<std::string>& words) {
+  const auto count = leading_flags(words);
+  if (count < words.size() && is_verb(words[count]))
     return true;
-  return !word.empty() && word.front() != '-' && !second_words(word).empty();
+  // --config is the daemon's, too; the others are not, so that a verb is missing or mistyped.
+  const auto end = words.begin() + static_cast<std::ptrdiff_t>(count);
+  return std::any_of(words.begin(), end, [](const std::string& word) {
+    const auto name = word.find_first_not_of('-');
+    return name != 0 && name != std::string::npos && word.compare(name, 6, "config") != 0;
+  });
 }
 
 std::string unknown_verb_message(std::string_view word) {
@@ -108,7 +121,9 @@ std::string unknown_verb_message(std::string_view word) {
   std::string list;
   for (const auto name : names)
     list += (list.empty() ? "" : ", ") + std::string(name);
-  const auto meant = nearest_name(word, names);
+  auto meant = verb_of_others(word);
+  if (meant.empty())
+    meant = nearest_name(word, names);
   constexpr size_t shown_columns = 80;
   return "command line: '" + clipped(printable(word), shown_columns, "...") +
          "' is neither a flag nor a verb" +
@@ -117,15 +132,20 @@ std::string unknown_verb_message(std::string_view word) {
          " (task-runner help)";
 }
 
-int run_client(const std::vector<std::string>& words, const client_surroundings& around) {
+int run_client(const std::vector<std::string>& given, const client_surroundings& around) {
   console terminal;
-  if (words.empty())
+  const auto flags = leading_flags(given);
+  if (flags == given.size())
     return refuse(terminal, "a verb is missing; task-runner help lists them");
+  const std::vector<std::string> words(given.begin() + static_cast<std::ptrdiff_t>(flags), given.end());
   const auto [verb, name_length] = find_called(words);
   if (verb == nullptr) {
     const auto seconds = second_words(words[0]);
     const bool asks_for_help =
         words.size() > 1 && (words[1] == "--help" || words[1] == "-help" || words[1] == "-h");
+    if (seconds.empty() && flags > 0 && words[0].substr(0, 1) == "-")
+      return refuse(terminal, "there is no flag " + printable(words[0]) +
+                                  " that every verb has; write it behind the verb");
     if (seconds.empty())
       return refuse(terminal, unknown_verb_message(words[0]));
     if (!asks_for_help)
@@ -134,7 +154,9 @@ int run_client(const std::vector<std::string>& words, const client_surroundings&
     terminal.write(verbs_help(words[0]));
     return terminal.finish(exit_done);
   }
-  const std::vector<std::string> rest(words.begin() + static_cast<std::ptrdiff_t>(name_length), words.end());
+  // Flags before the verb are taken as if they stood behind it.
+  std::vector<std::string> rest(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(flags));
+  rest.insert(rest.end(), words.begin() + static_cast<std::ptrdiff_t>(name_length), words.end());
   return terminal.finish(run_verb(terminal, *verb, rest, around));
 }
 

@@ -45,8 +45,9 @@ struct client_surroundings {
   std::function<result<local_settings>(const std::string& config_file)> load_settings;
 };
 
-/// Whether a first word calls the client. Words that begin with a dash never do.
-bool is_verb(std::string_view word);
+/// Whether these words, everything behind the program's name, call the client: a verb, alone or behind flags
+/// that every verb has.
+bool calls_client(const std::vector<std::string>& words);
 
 /// What to say of a first word that is neither verb nor flag: one line that names verbs.
 std::string unknown_verb_message(std::string_view word);

@@ -37,6 +37,8 @@ public:
       , current_(words.empty() ? std::string() : words.back()) {}
 
   void run() {
+    if (!pass_flags())
+      return; // an address, a token or a file is being typed
     if (words_.size() <= 1) {
       offer_first_words({});
       return;
@@ -56,6 +58,24 @@ public:
   }
 
 private:
+  /// Notes flags before the verb and leaves them out; false where the value of one is being typed.
+  bool pass_flags() {
+    const auto count = std::min(leading_flags(words_), words_.empty() ? 0 : words_.size() - 1);
+    for (size_t i = 0; i < count; ++i) {
+      const auto& word = words_[i];
+      const auto equals = word.find('=');
+      const auto dashes = word.find_first_not_of('-');
+      const auto* flag = find_flag(verbs().front(), word.substr(dashes, equals - dashes));
+      if (flag == nullptr || flag->placeholder.empty())
+        continue;
+      if (equals == std::string::npos && ++i == count)
+        return false;
+      note_value(*flag, equals == std::string::npos ? words_[i] : word.substr(equals + 1));
+    }
+    words_.erase(words_.begin(), words_.begin() + static_cast<std::ptrdiff_t>(count));
+    return true;
+  }
+
   void offer(std::string_view word, std::string_view description = {}) {
     if (word.substr(0, current_.size()) != current_ || word.find('\n') != std::string_view::npos)
       return;
@@ -260,7 +280,7 @@ private:
   }
 
   verb_call& call_;
-  const std::vector<std::string>& words_;
+  std::vector<std::string> words_;
   const std::string current_;
   std::vector<std::string> typed_;
   std::string address_;

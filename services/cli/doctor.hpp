@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace task_runner::cli {
@@ -21,6 +22,10 @@ struct finding {
 };
 
 using findings = std::vector<finding>;
+
+/// What can be done about a Redis that does not answer, besides what its failure says.
+constexpr std::string_view no_redis_advice =
+    ", or start the daemon with -redis-intake off where none is wanted";
 
 /// The state directory: whether it is there, whose it is, who may read it, whether it can be written, and
 /// whether its disk has room.

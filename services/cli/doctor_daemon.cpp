@@ -31,6 +31,10 @@ void check_store(const json_value& store, findings& found) {
   found.push_back(std::move(one));
 }
 
+std::string running_text(int64_t number) {
+  return std::to_string(number) + (number == 1 ? " command is" : " commands are") + " running now";
+}
+
 void check_launcher(const json_value& launcher, const std::string& daemon_version, findings& found) {
   if (!launcher["healthy"].is_true()) {
     found.push_back({"launcher", verdict::bad, launcher["last_error"].text()});
@@ -39,7 +43,7 @@ void check_launcher(const json_value& launcher, const std::string& daemon_versio
   const auto& version = launcher["version"].text();
   finding one{"launcher", verdict::good,
               "pid " + std::to_string(launcher["pid"].whole()) + ", version " + version + ", " +
-                  std::to_string(launcher["running"].whole()) + " commands run"};
+                  running_text(launcher["running"].whole())};
   if (version != daemon_version)
     one = {"launcher", verdict::warning,
            "it is of version " + version + ", the daemon of " + daemon_version + "; " +
@@ -68,7 +72,9 @@ void check_sources(const json_value& sources, findings& found) {
   for (const auto& source : sources.items()) {
     const auto name = "source " + source["name"].text();
     if (!source["healthy"].is_true())
-      found.push_back({name, verdict::bad, "it does not work: " + source["last_error"].text()});
+      found.push_back({name, verdict::bad,
+                       "it does not work: " + source["last_error"].text() +
+                           (source["name"].text() == "redis" ? std::string(no_redis_advice) : "")});
     else if (source["parked"].whole() != 0)
       found.push_back({name, verdict::warning,
                        std::to_string(source["parked"].whole()) +

@@ -113,7 +113,7 @@ void check_intake(const local_settings& settings, findings& found) {
   }
   const auto looked = check_redis(settings.redis, settings.intake_keys);
   if (!looked) {
-    found.push_back({"redis", verdict::bad, looked.failure().message});
+    found.push_back({"redis", verdict::bad, looked.failure().message + std::string(no_redis_advice)});
     return;
   }
   std::string text = "version " + looked->version + " answers at " + settings.redis.host + ":" +

@@ -265,8 +265,8 @@ bool outage::bears(const api_reply& reply) {
 }
 
 void look_pause::wait() {
-  pause_for(time_);
-  time_ = std::min(longest, time_ * 3 / 2);
+  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(steady::now() - began_);
+  pause_for(std::clamp(waited / 10, shortest, longest));
 }
 
 int follow_tasks(verb_call& call, const std::vector<std::string>& ids, const follow_start& start,

@@ -59,16 +59,18 @@ private:
 /// Longest absence of the daemon that is waited out.
 constexpr std::chrono::milliseconds outage_max{300'000};
 
-/// The pause between two looks: short at first, then up to half a second.
+/// The pause between two looks: a tenth of the time that was waited so far, up to half a second. So no end is
+/// told much later than it comes.
 class look_pause {
 public:
-  /// Waits; the next pause is longer.
   void wait();
 
 private:
-  static constexpr std::chrono::milliseconds shortest{30};
+  using steady = std::chrono::steady_clock;
+
+  static constexpr std::chrono::milliseconds shortest{20};
   static constexpr std::chrono::milliseconds longest{500};
-  std::chrono::milliseconds time_ = shortest;
+  const steady::time_point began_ = steady::now();
 };
 
 } // namespace task_runner::cli

@@ -1,4 +1,5 @@
 // `push`: one command, exactly as it was given, or one for each line of standard input.
+#include "services/cli/advice.hpp"
 #include "services/cli/follow.hpp"
 #include "services/cli/push_list.hpp"
 #include "services/cli/task_view.hpp"
@@ -46,6 +47,30 @@ std::string find_contradiction(const arguments& given) {
   return {};
 }
 
+/// A whole line that was given as one word: why it is refused, or what is said of it. Programs have such
+/// names seldom, and by their path at best.
+struct odd_command {
+  std::string refusal;
+  std::string remark;
+};
+
+odd_command look_at_command(const arguments& given) {
+  if (given.command.size() != 1)
+    return {};
+  const auto& word = given.command.front();
+  const bool has_blank = word.find_first_of(" \t\n") != std::string::npos;
+  const bool is_path = word.find_first_of("/.") == 0;
+  if (!has_blank && word.find_first_of("|&;<>$`*?\"'()#") == std::string::npos)
+    return {};
+  const std::string what = has_blank ? "one word with blanks" : "one word with signs that only a shell knows";
+  const auto text = shell_word(word) + " is " + what + ", and so the name of a program";
+  if (given.is_set("stdin-list"))
+    return {has_blank && !is_path ? text + "; write its words apart behind --" : std::string(), text};
+  const auto advice =
+      text + "; with --shell it is a command line: task-runner push --shell " + shell_word(word);
+  return {has_blank && !is_path ? advice : std::string(), advice};
+}
+
 /// All of standard input, for the command to read.
 result<std::string> read_input() {
   std::string text;
@@ -82,6 +107,18 @@ result<std::string> json_of(const arguments& given, const push_body& body, const
   return push_json_of_words(body, id, given.command);
 }
 
+/// For who sees no more than an id.
+void tell_duplicate(const verb_call& call, const std::string& id) {
+  std::string why;
+  if (call.given.text("id") != id) {
+    const auto task = call.api().get(task_path(id));
+    const auto& channel = task.data()["channel"].text();
+    why = call.given.has("distinct-key") ? " (same key" : " (same command";
+    why += (channel.empty() ? "" : " in channel " + printable(channel)) + ")";
+  }
+  call.terminal.complain(id + " is there already" + why + "; nothing was pushed");
+}
+
 void tell_pushed(const verb_call& call, const json_value& data, bool is_new) {
   const auto id = printable(data["task_id"].text());
   if (call.given.is_set("follow")) {
@@ -92,6 +129,8 @@ void tell_pushed(const verb_call& call, const json_value& data, bool is_new) {
     call.terminal.line(data.dump());
   } else if (!call.terminal.is_terminal()) {
     call.terminal.line(id);
+    if (!is_new)
+      tell_duplicate(call, id);
   } else {
     const auto state = printable(data["state"].text());
     call.terminal.line((is_new ? call.terminal.colored(paint::green, "pushed ")
@@ -153,9 +192,14 @@ int run_push(verb_call& call) {
   const auto& given = call.given;
   if (const auto contradiction = find_contradiction(given); !contradiction.empty())
     return call.misuse(contradiction);
+  const auto odd = look_at_command(given);
+  if (!odd.refusal.empty())
+    return call.misuse(odd.refusal);
   auto body = read_push_body(given);
   if (!body)
     return call.misuse(body.failure().message);
+  if (!odd.remark.empty())
+    call.terminal.complain(odd.remark);
   if (given.is_set("stdin-list")) {
     for (const auto& word : given.command)
       if (auto valid = check_text("a word of the command", word); !valid)

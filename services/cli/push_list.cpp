@@ -2,6 +2,7 @@
 // by its id. So whatever is lost on the way, a request, an answer or the daemon, the portion is sent again.
 #include "services/cli/push_list.hpp"
 
+#include "services/cli/advice.hpp"
 #include "services/cli/interrupt.hpp"
 #include "services/cli/line_input.hpp"
 #include "services/cli/progress_bar.hpp"
@@ -182,7 +183,7 @@ private:
       } else if (!code.empty()) {
         all_unknown_ = all_unknown_ && code == "not_found";
         const auto& message = result["message"].text();
-        refuse(line.number, message.empty() ? code : message);
+        refuse(line.number, message.empty() ? code : refusal_text(message));
       } else {
         note_taken(line, result);
       }

@@ -162,6 +162,8 @@ private:
     else
       for (const auto& one : reply.data().members())
         seen.text += view_.show(one.name, one.value);
+    if (!call_.wants_json())
+      seen.text += sign_legend(call_.terminal);
     return seen;
   }
 

@@ -35,8 +35,9 @@ int for_each_word(const verb_call& call, const std::function<int(const std::stri
   return code;
 }
 
-/// Sends one verb for a task and shows the task that comes back.
-int act_on(const verb_call& call, const std::string& id, std::string_view verb, const std::string& json) {
+/// Sends one verb for a task and shows what `tell` says of the task that comes back.
+int act_on(const verb_call& call, const std::string& id, std::string_view verb, const std::string& json,
+           const std::function<std::string(const json_value& task)>& tell) {
   const auto reply = call.api().post(task_path(id, verb), json);
   if (!reply.is_ok())
     return call.fail(reply, id);
@@ -44,7 +45,7 @@ int act_on(const verb_call& call, const std::string& id, std::string_view verb, 
   if (call.wants_json())
     call.terminal.line(task.dump());
   else
-    call.terminal.line(task_line(task, call.terminal));
+    call.terminal.line(tell(task));
   if (reply.message != "ok")
     call.terminal.complain(printable(reply.message));
   return exit_done;
@@ -210,7 +211,10 @@ int run_cancel(verb_call& call) {
       return call.misuse("--grace: " + grace_ms.failure().message);
     json = object_of("grace_s", call.given.text("grace"));
   }
-  return for_each_word(call, [&](const std::string& id) { return act_on(call, id, "/cancel", json); });
+  return for_each_word(call, [&](const std::string& id) {
+    return act_on(call, id, "/cancel", json,
+                  [&](const json_value& task) { return task_line(task, call.terminal); });
+  });
 }
 
 int run_kill(verb_call& call) {
@@ -218,7 +222,11 @@ int run_kill(verb_call& call) {
   if (!name)
     return call.misuse("--signal: it is none that this system knows; give a name such as TERM, or a number");
   const auto json = object_of("signal", *name);
-  return for_each_word(call, [&](const std::string& id) { return act_on(call, id, "/signal", json); });
+  return for_each_word(call, [&](const std::string& id) {
+    return act_on(call, id, "/signal", json, [&](const json_value& task) {
+      return "signal " + *name + " was sent to " + printable(task["id"].text());
+    });
+  });
 }
 
 int run_retry(verb_call& call) {
@@ -232,7 +240,8 @@ int run_retry(verb_call& call) {
       return call.misuse("--" + flag + " goes with --dead");
   if (call.given.words.empty())
     return call.misuse("name the tasks, or give --dead");
-  return for_each_word(call, [&](const std::string& id) { return act_on(call, id, "/retry", {}); });
+  return for_each_word(call,
+                       [&](const std::string& id) { return act_on(call, id, "/retry", {}, retried_text); });
 }
 
 int run_why(verb_call& call) {

@@ -110,6 +110,10 @@ std::string task_line(const json_value& task, const console& terminal) {
          (how.empty() ? "" : " " + terminal.colored(paint::dim, how));
 }
 
+std::string retried_text(const json_value& task) {
+  return printable(task["id"].text()) + " " + printable(task["state"].text()) + " again";
+}
+
 std::string end_text(const json_value& task) {
   const auto how = how_it_ended(task);
   return printable(task["id"].text()) + " is " + printable(task["state"].text()) +
@@ -148,9 +152,11 @@ std::string task_details(const json_value& task, const console& terminal) {
   append_detail(text, "channel", printable(task["channel"].text()));
   append_detail(text, "name", name == command ? std::string() : name);
   append_detail(text, "command", command);
+  // Those before a retry by hand count no more.
+  const auto attempt = task["attempt"].whole();
+  const auto most = task["max_attempts"].whole();
   append_detail(text, "attempt",
-                std::to_string(task["attempt"].whole()) + " of " +
-                    std::to_string(task["max_attempts"].whole()));
+                std::to_string(attempt) + (attempt <= most ? " of " + std::to_string(most) : std::string()));
   append_detail(text, "pushed", task["created_at"].text());
   append_detail(text, "not before", task["execute_at"].text());
   append_detail(text, "started", task["started_at"].text());
@@ -164,8 +170,8 @@ std::string task_details(const json_value& task, const console& terminal) {
   append_detail(text, "held", task["held"].is_true() ? "until another task with its key has ended" : "");
   if (const auto& options = task["options"]; !options.members().empty())
     append_detail(text, "options", printable(options.dump()));
-  for (const auto& attempt : task["attempts"].items())
-    append_detail(text, "attempt", attempt_text(attempt));
+  for (const auto& one : task["attempts"].items())
+    append_detail(text, "attempt", attempt_text(one));
   return text;
 }
 

@@ -29,6 +29,9 @@ std::string task_line(const json_value& task, const console& terminal);
 /// The same without colours, for stderr.
 std::string end_text(const json_value& task);
 
+/// `ID STATE again`, without how an earlier attempt ended.
+std::string retried_text(const json_value& task);
+
 /// The command as one line of text.
 std::string command_text(const json_value& task);
 

@@ -1,6 +1,7 @@
 // Members of answers become members of plain values; everything that is shown is made printable here.
 #include "services/cli/top_data.hpp"
 
+#include "services/cli/channel_view.hpp"
 #include "services/cli/console.hpp"
 #include "services/cli/task_view.hpp"
 #include "services/wire/rfc3339.hpp"
@@ -58,6 +59,7 @@ top_channel read_top_channel(const json_value& channel) {
   read.finished = counts["finished"].whole();
   read.dead = counts["dead"].whole();
   read.cancelled = counts["cancelled"].whole();
+  read.dead_letters = dead_letters(counts);
   return read;
 }
 

@@ -30,6 +30,8 @@ struct top_channel {
   int64_t finished = 0;
   int64_t dead = 0;
   int64_t cancelled = 0;
+  /// Tasks that are dead now.
+  int64_t dead_letters = 0;
   /// Tasks per second; nothing until two looks could be compared.
   std::optional<double> pushed_rate;
   std::optional<double> ended_rate;

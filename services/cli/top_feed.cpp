@@ -503,6 +503,8 @@ top_answer top_feed::carry_out(daemon_api& daemon, const top_order& order) const
                                               : " is " + answer.channel->state);
   } else if (order.verb == top_verb::kill) {
     answer.text = "signal " + printable(order.value) + " was sent to " + order.about;
+  } else if (order.verb == top_verb::retry) {
+    answer.text = retried_text(reply.data());
   } else {
     answer.text = end_text(reply.data());
   }

@@ -256,9 +256,7 @@ top_order top_state::press_character(char one, const top_moment& now) {
     say(output_follows_ ? "the output is followed" : "the output stays where it is", false, now);
     break;
   case '?':
-    popup_.emplace();
-    popup_->title = "Keys";
-    popup_->text.append(keys_help);
+    show("Keys", std::string(keys_help));
     break;
   case 'p':
   case '+':
@@ -279,7 +277,7 @@ top_order top_state::press_character(char one, const top_moment& now) {
 top_order top_state::order_channel(char one, const top_moment& now) {
   const auto at = channel_place_.selected;
   if (at == 0) {
-    say("choose a channel in the first pane", true, now);
+    say(std::string(choose_channel), true, now);
     return {};
   }
   auto& channel = channels_[shown_channels_[at - 1]];

@@ -120,7 +120,7 @@ void draw_head(cell_grid& grid, const top_state& state, const top_moment& now) {
   part("delayed", count_text(all.delayed), plain_look);
   part("pushed/s", rate_text(all.pushed_rate), plain_look);
   part("ended/s", rate_text(all.ended_rate), plain_look);
-  part("dead", count_text(all.dead), all.dead > 0 ? bold_look(hue::red) : plain_look);
+  part("dead", count_text(all.dead_letters), all.dead_letters > 0 ? bold_look(hue::red) : plain_look);
   part("dead/s", rate_text(all.dead_rate), plain_look);
   if (all.oldest_wait_s)
     part("oldest", short_duration(*all.oldest_wait_s), plain_look);
@@ -181,7 +181,7 @@ void draw_channels(cell_grid& grid, const top_state& state, const area& where) {
       grid.blank({row, where.column, 1, where.columns}, style);
     draw_row(grid, row, heads, kept, name_room, one.name,
              {one.state, count_text(one.running) + "/" + count_text(one.workers), count_text(one.pending),
-              count_text(one.delayed), count_text(one.dead), rate_text(one.ended_rate),
+              count_text(one.delayed), count_text(one.dead_letters), rate_text(one.ended_rate),
               time_text(one.oldest_wait_s), one.pending > 0 ? time_text(one.eta_s) : "-"},
              style);
   }
@@ -255,6 +255,11 @@ void draw_tasks(cell_grid& grid, const top_state& state, const area& where, cons
   }
 }
 
+bool has_not_started(const top_task& task) noexcept {
+  return task.attempt == 0 && !task.started_ms &&
+         (task.state == "pending" || task.state == "delayed" || task.state == "cancelled");
+}
+
 void draw_output(cell_grid& grid, const top_state& state, const area& where) {
   const auto* task = state.task();
   const auto& how = state.output_how();
@@ -281,7 +286,8 @@ void draw_output(cell_grid& grid, const top_state& state, const area& where) {
     lines[state.output_first() + i].draw(grid, where.row + output_head_rows + i, where.column,
                                          state.output_skipped(), where.columns);
   if (task != nullptr && lines.empty() && where.rows > output_head_rows)
-    grid.put(where.row + output_head_rows, where.column, "(nothing printed yet)", dim_look());
+    grid.put(where.row + output_head_rows, where.column,
+             has_not_started(*task) ? "(it has not started)" : "(nothing printed yet)", dim_look());
 }
 
 void draw_popup(cell_grid& grid, const top_popup& popup, area where) {

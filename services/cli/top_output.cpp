@@ -46,7 +46,69 @@ std::vector<unsigned> codes_of(const std::string& parameters) {
   return codes;
 }
 
+/// Where a line that is broken goes on: below the second column of what looks like a table, else a bit to the
+/// right.
+size_t indent_of(std::string_view line, size_t columns) {
+  constexpr size_t table_columns_max = 20;
+  const auto begin = std::min(line.find_first_not_of(' '), line.size());
+  auto indent = begin + 2;
+  if (const auto gap = line.find("  ", begin); gap != std::string_view::npos)
+    if (const auto second = line.find_first_not_of(' ', gap); second <= table_columns_max)
+      indent = second;
+  return std::min(indent, columns / 2);
+}
+
+/// The length of a sequence that the text begins with; 0: it begins with none.
+size_t sequence_length(std::string_view text) noexcept {
+  if (text.substr(0, 2) != "\033[")
+    return 0;
+  return std::min(text.find_first_not_of("0123456789;:", 2), text.size() - 1) + 1;
+}
+
+void append_broken(std::string& into, std::string_view line, size_t columns) {
+  const std::string next_row = "\n" + std::string(indent_of(line, columns), ' ');
+  size_t column = 0;
+  // The last blank of the row, and the column behind it.
+  size_t blank = std::string::npos;
+  size_t behind_blank = 0;
+  while (!line.empty()) {
+    const auto sequence = sequence_length(line);
+    const auto one = sequence > 0 ? line.substr(0, sequence) : first_character(line);
+    const auto width = sequence > 0 ? 0 : width_of(one);
+    line.remove_prefix(one.size());
+    if (column + width > columns) {
+      const bool is_blank = one == " ";
+      if (!is_blank && blank != std::string::npos) {
+        into.replace(blank, 1, next_row);
+        column = next_row.size() - 1 + column - behind_blank;
+      } else {
+        into += next_row;
+        column = next_row.size() - 1;
+      }
+      blank = std::string::npos;
+      if (is_blank)
+        continue;
+    } else if (one == " " && column >= next_row.size() - 1) {
+      blank = into.size();
+      behind_blank = column + 1;
+    }
+    into += one;
+    column += width;
+  }
+}
+
 } // namespace
+
+std::string broken_lines(std::string_view text, size_t columns) {
+  std::string broken;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    append_broken(broken, text.substr(0, end), columns);
+    broken += end < text.size() ? "\n" : "";
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return broken;
+}
 
 void output_line::draw(cell_grid& onto, size_t row, size_t column, size_t skipped, size_t room) const {
   std::string_view rest = text;

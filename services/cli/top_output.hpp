@@ -30,6 +30,10 @@ struct output_line {
   void draw(cell_grid& onto, size_t row, size_t column, size_t skipped, size_t room) const;
 };
 
+/// The lines of a text, those that are wider broken between words; what goes on stands below what it belongs
+/// to. Sequences that colour take no room.
+std::string broken_lines(std::string_view text, size_t columns);
+
 /// Lines and the state between two pieces. A carriage return begins its line anew, as progress bars expect.
 /// Not thread-safe.
 class output_text {

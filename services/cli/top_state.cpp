@@ -20,7 +20,7 @@ constexpr double rate_settles_s = 5;
 constexpr double looks_apart_min_s = 0.05;
 /// Slower than this is not taken for a pace that tells when work will be done.
 constexpr double eta_rate_min = 0.001;
-constexpr double message_shown_s = 6;
+constexpr double message_shown_s = 5;
 /// So close to the end of the list more of it is asked for.
 constexpr size_t near_end_rows = 20;
 
@@ -32,6 +32,7 @@ void add(top_channel& sum, const top_channel& one) {
   sum.finished += one.finished;
   sum.dead += one.dead;
   sum.cancelled += one.cancelled;
+  sum.dead_letters += one.dead_letters;
   if (one.oldest_wait_s)
     sum.oldest_wait_s = std::max(sum.oldest_wait_s.value_or(0), *one.oldest_wait_s);
 }
@@ -96,6 +97,7 @@ top_state::top_state(std::string address, double interval_s, bool unicode)
 void top_state::resize(size_t rows, size_t columns) {
   rows_ = rows;
   columns_ = columns;
+  break_popup();
   settle();
 }
 
@@ -252,7 +254,7 @@ void top_state::order_channels() {
     case channel_order::running:
       return static_cast<double>(one.running);
     case channel_order::dead:
-      return static_cast<double>(one.dead);
+      return static_cast<double>(one.dead_letters);
     case channel_order::rate:
       return one.ended_rate.value_or(0);
     case channel_order::wait:
@@ -280,6 +282,8 @@ void top_state::select_channel(size_t row) {
   if (chosen == channel_)
     return;
   channel_ = std::move(chosen);
+  if (!channel_.empty() && message_.text == choose_channel)
+    message_ = {};
   want_tasks();
 }
 
@@ -413,9 +417,7 @@ void top_state::take_answer(const top_answer& answer, const top_moment& now) {
   }
   const bool is_text = answer.order.verb == top_verb::why || answer.order.verb == top_verb::details;
   if (is_text && answer.is_ok) {
-    popup_.emplace();
-    popup_->title = (answer.order.verb == top_verb::why ? "Why " : "Task ") + answer.order.about;
-    popup_->text.append(answer.text);
+    show((answer.order.verb == top_verb::why ? "Why " : "Task ") + answer.order.about, answer.text);
     return;
   }
   say(answer.text, !answer.is_ok, now);
@@ -427,6 +429,21 @@ void top_state::take_answer(const top_answer& answer, const top_moment& now) {
       if (answer.order.verb != top_verb::set_workers)
         one.workers = answer.channel->workers;
     }
+}
+
+void top_state::show(std::string title, std::string text) {
+  popup_.emplace();
+  popup_->title = std::move(title);
+  popup_->source = std::move(text);
+  break_popup();
+}
+
+void top_state::break_popup() {
+  const auto where = lay_out(rows_, columns_, output_is_full_);
+  if (!popup_ || !where.fits)
+    return;
+  popup_->text.clear();
+  popup_->text.append(broken_lines(popup_->source, where.popup.columns - 2));
 }
 
 size_t top_state::page() const {

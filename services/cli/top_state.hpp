@@ -71,6 +71,8 @@ struct top_prompt {
 /// Text over the panes.
 struct top_popup {
   std::string title;
+  /// As it came; `text` has it broken to the popup's width.
+  std::string source;
   output_text text;
   size_t first = 0;
   /// Columns that are left out on the left.
@@ -89,6 +91,9 @@ struct top_message {
   bool is_bad = false;
   double until_s = 0;
 };
+
+/// What is said where a channel is needed and all are selected.
+constexpr std::string_view choose_channel = "choose a channel in the first pane";
 
 /// What is in the way of work; the worst one is shown.
 struct top_trouble {
@@ -211,6 +216,9 @@ private:
   void go_back();
   void change_sort();
   void ask(std::string question, top_order order);
+  void show(std::string title, std::string text);
+  /// Breaks the popup's text to the width that it has now.
+  void break_popup();
   size_t page() const;
 
   std::string address_;

@@ -60,6 +60,7 @@ int run_channel_add(verb_call& call);
 int run_channel_set(verb_call& call);
 int run_channel_rm(verb_call& call);
 int run_channel_list(verb_call& call);
+int run_stop(verb_call& call);
 int run_doctor(verb_call& call);
 int run_version(verb_call& call);
 int run_completion(verb_call& call);

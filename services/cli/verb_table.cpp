@@ -113,8 +113,15 @@ constexpr flag_row drain_rows[] = {
 };
 
 constexpr flag_row setting_rows[] = {
-    {"worker", "", "N", "so many commands at once, 0 to 1024; the same as worker=N"},
+    {"worker", "", "N",
+     "so many commands at once, 0 to 1024; the same as worker=N. 0: none runs, other than in the INI "
+     "file, where 0 follows concurrent"},
     {"distinct", "", "MODE", "true, false or while-pending; the same as distinct=MODE"},
+};
+
+constexpr flag_row stop_rows[] = {
+    {"now", "", "", "do not wait for commands: they get TERM, and after their grace KILL"},
+    {"wait", "w", "", "come back when the daemon has ended"},
 };
 
 constexpr flag_row rm_rows[] = {
@@ -126,24 +133,25 @@ constexpr flag_rows rows(const flag_row (&table)[Count]) noexcept {
   return {table, Count};
 }
 
-constexpr std::string_view push_text = "The command stands behind -- and is passed on word by word, exactly: "
-                                       "no shell looks at it. With --shell LINE a "
-                                       "shell reads the line, so that pipes, quotes and && work.\n\n"
-                                       "Without a terminal it prints the task's id and nothing else. A "
-                                       "duplicate in a distinct channel is no error: the id "
-                                       "is that of the task which is there. With --follow standard output "
-                                       "has the command's output alone, and the id is "
-                                       "said on standard error.\n\n"
-                                       "--stdin-list sends lines in portions while they come, tries again "
-                                       "where the daemon is busy or away, and never takes "
-                                       "a line twice. It prints the ids in the order of the lines; lines "
-                                       "that were refused are told on standard error, and "
-                                       "make the exit code 1.";
+constexpr std::string_view push_text =
+    "The command stands behind -- and is passed on word by word, exactly: "
+    "no shell looks at it. With --shell LINE a "
+    "shell reads the line, so that pipes, quotes and && work.\n\n"
+    "Without a terminal it prints the task's id and nothing else. A "
+    "duplicate in a distinct channel is no error: the id "
+    "is that of the task which is there, and standard error says so. With --follow standard output "
+    "has the command's output alone, and the id is "
+    "said on standard error.\n\n"
+    "--stdin-list sends lines in portions while they come, tries again "
+    "where the daemon is busy or away, and never takes "
+    "a line twice. It prints the ids in the order of the lines; lines "
+    "that were refused are told on standard error, and "
+    "make the exit code 1.";
 
 constexpr std::string_view status_text =
     "Without ids, all channels: how many commands run of how many may, then what runs (▶), waits (⧗) or is "
     "delayed (⏸), "
-    "what is dead since the start of the daemon (✗), and when the waiting ones will have run at the present "
+    "what is dead until it is retried or deleted (✗), and when the waiting ones will have run at the present "
     "pace; below, "
     "what runs and what is next. Without a terminal the same in plain words.\n\n"
     "With ids, these tasks in detail.";
@@ -175,6 +183,17 @@ constexpr std::string_view wait_text = "Waits until tasks have ended. The exit c
 constexpr std::string_view setting_text = "Settings are worker, distinct, weight, tasks_max, and as defaults "
                                           "of its tasks all options of tasks: timeout_s=10m, "
                                           "max_attempts=3, env.LANG=C, limits.memory=64M.";
+
+constexpr std::string_view stop_text =
+    "The daemon takes nothing more, starts nothing more, and ends when its running commands have ended, at "
+    "the "
+    "latest after its drain-timeout; what waits is kept for its next start. Where something starts it again "
+    "by itself, such as systemd with Restart=always, stop it there.\n\n"
+    "Ctrl-C with --wait stops looking; the daemon ends all the same.";
+
+constexpr std::string_view list_text =
+    "The columns are name, state, workers, running, waiting, delayed and dead tasks, and settings. Only at a "
+    "terminal a line of heads comes first; in a pipe each line is a channel. --json has it all by name.";
 
 constexpr std::string_view doctor_text =
     "Looks at the settings, the state directory and its permissions, whether the daemon answers and can "
@@ -235,10 +254,12 @@ std::vector<verb_row> make_verbs() {
        run_channel_set});
   add({"channel rm", "[--force] NAME…", "remove channels", "", rows(rm_rows), 1, any_number, false, true,
        false, completion::channels, run_channel_rm});
-  add({"channel list", "", "all channels with their settings", "", none, 0, 0, false, true, false,
+  add({"channel list", "", "all channels with their settings", list_text, none, 0, 0, false, true, false,
        completion::nothing, run_channel_list});
   add({"why", "ID…", "why a task does not run", "", none, 1, any_number, false, true, false,
        completion::any_tasks, run_why});
+  add({"stop", "[--now] [--wait]", "end the daemon", stop_text, rows(stop_rows), 0, 0, false, true, false,
+       completion::nothing, run_stop});
   add({"doctor", "", "look for what is wrong", doctor_text, none, 0, 0, false, false, false,
        completion::nothing, run_doctor});
   add({"version", "", "the versions of this program and of the daemon", "", none, 0, 0, false, false, false,

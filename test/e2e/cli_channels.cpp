@@ -54,6 +54,9 @@ TEST_CASE("channels are made with settings, changed, reset and removed") {
            {{"channel", "set", "mail"}, "SETTING=VALUE"},
            {{"channel", "set", "mail", "worker"}, "worker"},
            {{"channel", "set", "mail", "speed=5"}, "speed"},
+           {{"channel", "set", "mail", "workers=5"},
+            "perhaps worker is meant; there are worker, distinct, weight"},
+           {{"channel", "set", "mail", "workers="}, "perhaps worker is meant"},
            {{"channel", "set", "mail", "nice=30"}, "nice"},
            {{"channel", "set", "mail", "worker=1", "--worker=2"}, "twice"},
            {{"channel", "list", "mail"}, "too many"}})
@@ -71,7 +74,7 @@ TEST_CASE("channels are listed in columns") {
   called(runner, 0, {"channel", "add", "a-longer-name", "worker=3", "timeout_s=60"});
   const auto plain = lines_of(called(runner, 0, {"channel", "list"}));
   REQUIRE(plain.size() == 4);
-  CHECK(plain[0] == "a-longer-name  open  3  0  0  0  distinct=off weight=1 timeout_s=60");
+  CHECK(plain[0] == "a-longer-name  open  3  0  0  0  0  distinct=off weight=1 timeout_s=60");
   CHECK(lines_of(called(runner, 0, {"channel", "list", "--json"})).size() == 4);
   terminal_process drawn({task_runner_binary(), "channel", "list"},
                          {{"TASK_RUNNER_ADDRESS", address_of(runner)}});
@@ -105,4 +108,5 @@ TEST_CASE("pause, resume and drain steer channels, and drain waits for what runs
   CHECK(draining.output() == "a drained\n");
   CHECK(runner.task(running).at("state") == "finished");
   refused_call(runner, 2, {"pause"}, "usage");
+  refused_call(runner, 4, {"pause", "nosuch"}, "task-runner channel add nosuch");
 }

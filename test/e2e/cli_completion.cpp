@@ -94,6 +94,11 @@ TEST_CASE("candidates are verbs, flags, and live ids and channels") {
   CHECK(stage.offered({"completion", ""}) == words{"bash", "fish", "zsh"});
   CHECK(stage.offered({"push", "--", "l"}) == words{":files"});
   CHECK(stage.offered({"nonsense", ""}).empty());
+  // Flags may stand before the verb.
+  CHECK(stage.offered({"--json", "sto"}) == words{"stop"});
+  CHECK(stage.offered({"--json", "pause", "mail", "ma"}) == words{"maintenance"});
+  CHECK(stage.offered({"--address", "127.0.0.1:1", "pause", "ma"}).empty());
+  CHECK(stage.offered({"--address", "s"}).empty());
   // Where there is no daemon there are no live names, and no word of complaint.
   const auto alone = call(stage.runner(), {"__complete", "--", "pause", "--address", "127.0.0.1:1", "m"});
   CHECK(alone.end == process_end{true, 0});

@@ -117,8 +117,17 @@ TEST_CASE("a duplicate is no error, and answered with the task that is there") {
   options.flags = {"-task-mode=false"};
   test_daemon runner(options);
   const auto first = pushed(runner, {"--", "echo", "once"});
-  CHECK(pushed(runner, {"--", "echo", "once"}) == first);
-  const auto told = json::parse(called(runner, 0, {"push", "--json", "--", "echo", "once"}));
+  const auto again = call(runner, {"push", "--", "echo", "once"});
+  CHECK(again.output == first + "\n");
+  CHECK(again.error_output ==
+        "task-runner: " + first +
+            " is there already (same command in channel default); nothing was pushed\n");
+  pushed(runner, {"--id", "mine", "--", "echo", "mine"});
+  CHECK(call(runner, {"push", "--id", "mine", "--", "echo", "mine"}).error_output ==
+        "task-runner: mine is there already; nothing was pushed\n");
+  const auto as_json = call(runner, {"push", "--json", "--", "echo", "once"});
+  CHECK(as_json.error_output.empty());
+  const auto told = json::parse(as_json.output);
   CHECK(told.at("result") == false);
   CHECK(told.at("task_id") == first);
   CHECK(told.at("state") == "pending");
@@ -154,7 +163,13 @@ TEST_CASE("what push is given wrongly is refused before anything is pushed") {
   for (const auto& [words, says] : std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{"push"}, "--shell"},
            {{"push", "--"}, "--"},
-           {{"push", "date"}, "behind --"},
+           {{"push", "date"}, "task-runner push -- date;"},
+           {{"push", "-w", "echo", "hi you"}, "task-runner push -w -- echo 'hi you';"},
+           {{"push", "ls", "-la"},
+            "there is no flag -la; a command stands behind --: task-runner push -- ls -la;"},
+           {{"push", "--", "echo hi"}, "task-runner push --shell 'echo hi'"},
+           {{"push", "--", "a | b"}, "one word with blanks"},
+           {{"push", "--stdin-list", "--", "echo hi"}, "write its words apart"},
            {{"push", "--shell", ""}, "--shell"},
            {{"push", "--shell", "a", "--", "b"}, "--shell"},
            {{"push", "--shell"}, "--shell LINE"},
@@ -183,12 +198,27 @@ TEST_CASE("what push is given wrongly is refused before anything is pushed") {
 
 TEST_CASE("what the daemon refuses has its code and its words") {
   test_daemon runner;
-  refused_call(runner, 4, {"push", "-c", "none", "--", "true"}, "there is no channel none");
+  refused_call(runner, 4, {"push", "-c", "none", "--", "true"},
+               "there is no channel none; task-runner channel add none makes it");
   pushed(runner, {"--id", "mine", "--", "true"});
   refused_call(runner, 1, {"push", "--id", "mine", "--", "echo", "other"}, "mine");
   std::vector<std::string> too_many{"push", "--"};
   too_many.insert(too_many.end(), 4'097, "x");
   refused_call(runner, 1, too_many, "4096");
+}
+
+TEST_CASE("one word that may be a line of a shell is pushed with a remark where a program may be called so") {
+  daemon_options options;
+  options.flags = {"-task-mode=false"};
+  test_daemon runner(options);
+  for (const std::string word : {"/opt/my program", "./my program", "a|b"}) {
+    const auto ran = call(runner, {"push", "--", word});
+    CAPTURE(word, ran.error_output);
+    CHECK(ran.end == process_end{true, 0});
+    CHECK(runner.task(trimmed(ran.output)).at("command") == json{{"name", word}, {"args", json::array()}});
+    CHECK(ran.error_output.find("with --shell it is a command line") != std::string::npos);
+  }
+  CHECK(call(runner, {"push", "--", "true"}).error_output.empty());
 }
 
 TEST_CASE("push tells people in colour, and scripts nothing but the id") {

@@ -157,6 +157,7 @@ TEST_CASE("without a daemon every verb that needs one ends with 3, and says wher
                                                                  {"channel", "set", "x", "worker=1"},
                                                                  {"channel", "rm", "x"},
                                                                  {"channel", "list"},
+                                                                 {"stop", "--wait"},
                                                                  {"why", "x"}}) {
     const auto ran = run(words, {{"TASK_RUNNER_ADDRESS", nowhere}}, "echo line\n");
     CAPTURE(words, ran.error_output);
@@ -190,24 +191,54 @@ TEST_CASE("a first word is a verb, a flag of the daemon, or a mistake that is ex
   const auto stray = run({"http-addr", "127.0.0.1:0"});
   CHECK(stray.end == process_end{true, 2});
   CHECK(holds(stray.error_output, "flags of the daemon begin with a dash"));
-  // Flags first: that is the daemon, and the verb a stray word.
+  for (const auto& [word, meant] : variables{{"ls", "status or channel list"},
+                                             {"logs", "output"},
+                                             {"rm", "cancel"},
+                                             {"dead", "status --filter state=dead"},
+                                             {"start", "resume"},
+                                             {"stats", "top"}})
+    CHECK(holds(run({word}).error_output, "perhaps " + meant + " is meant"));
+  // Flags of the daemon first: that is the daemon, and the verb a stray word.
   const auto late = run({"-task-mode=false", "status"});
   CHECK(late.end == process_end{true, 2});
   CHECK(holds(late.error_output, "status"));
   // The client has no flags of the daemon.
   const auto mixed = run({"status", "-redis-host", "x"});
   CHECK(mixed.end == process_end{true, 2});
-  CHECK(holds(mixed.error_output, "--redis-host"));
+  CHECK(holds(mixed.error_output, "there is no flag -redis-host"));
   CHECK(run({"status", "--"}, {{"TASK_RUNNER_ADDRESS", "127.0.0.1:1"}}).end == process_end{true, 3});
+}
+
+TEST_CASE("flags that every verb has may stand before it") {
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"--address", "127.0.0.1:1", "status"},
+           {"-address=127.0.0.1:1", "--json", "push", "--", "true"},
+           {"--json", "--address", "127.0.0.1:1", "channel", "add", "x", "worker=1"}}) {
+    const auto ran = run(words);
+    CAPTURE(words, ran.error_output);
+    CHECK(ran.end == process_end{true, 3});
+    CHECK(holds(ran.error_output, "nobody answers at 127.0.0.1:1"));
+  }
+  for (const auto& [words, says] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"--address", "127.0.0.1:1"}, "a verb is missing"},
+           {{"--address", "127.0.0.1:1", "staus"}, "perhaps status is meant"},
+           {{"--json", "--wait", "push"}, "no flag --wait that every verb has"},
+           {{"--address", "127.0.0.1:1", "status", "--address", "127.0.0.1:2"}, "given twice"},
+           {{"-config", "/no/such.ini", "status"}, "--config: "}}) {
+    const auto ran = run(words);
+    CAPTURE(words, ran.error_output);
+    CHECK(ran.end == process_end{true, 2});
+    CHECK(holds(ran.error_output, says));
+  }
 }
 
 TEST_CASE("help explains every verb, and needs no daemon") {
   const auto all = run({"help"});
   CHECK(all.end == process_end{true, 0});
   for (const std::string verb :
-       {"push",         "status", "output", "follow",  "wait",        "cancel",      "kill",
-        "retry",        "pause",  "resume", "drain",   "channel add", "channel set", "channel rm",
-        "channel list", "why",    "doctor", "version", "completion",  "manual"}) {
+       {"push",         "status", "output", "follow", "wait",        "cancel",      "kill",
+        "retry",        "pause",  "resume", "drain",  "channel add", "channel set", "channel rm",
+        "channel list", "why",    "stop",   "doctor", "version",     "completion",  "manual"}) {
     CAPTURE(verb);
     CHECK(holds(all.output, "\n  " + verb + " "));
     std::vector<std::string> words;

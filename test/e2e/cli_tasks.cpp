@@ -47,12 +47,15 @@ TEST_CASE("status shows channels with what runs and waits, plain for scripts and
   CHECK(holds(drawn.drawn(), "\033[1mmail\033[0m  1/1 "));
   for (const std::string sign : {"▶1", "⏸1", "⧗1", "✗0"})
     CHECK(holds(drawn.drawn(), sign));
+  CHECK(holds(drawn.drawn(), "▶ running  ⧗ waiting  ⏸ delayed  ✗ dead"));
   terminal_process plainly({task_runner_binary(), "status"},
                            {{"TASK_RUNNER_ADDRESS", address_of(runner)}, {"NO_COLOR", "1"}, {"LC_ALL", "C"}});
   CHECK(plainly.wait() == process_end{true, 0});
-  CHECK(holds(plainly.drawn(), "mail  1/1  running 1 delayed 1 waiting 1 dead 0"));
+  CHECK(holds(plainly.drawn(), "mail  1/1  running 1 waiting 1 delayed 1 dead 0"));
 
-  refused_call(runner, 4, {"status", "-c", "none"}, "none");
+  CHECK_FALSE(holds(plainly.drawn(), "✗"));
+
+  refused_call(runner, 4, {"status", "-c", "none"}, "task-runner channel list");
   refused_call(runner, 2, {"status", "-n", "0"}, "--limit");
   refused_call(runner, 2, {"status", "-c", "mail", running}, "--channel");
   end.open();
@@ -174,7 +177,7 @@ TEST_CASE("cancel, kill and retry do what they say, each task on its own") {
                            "; while :; do sleep 0.05; done",
                        "plain");
   REQUIRE(wait_lines(seen, 1));
-  CHECK(called(runner, 0, {"kill", "-s", "usr1", trapping}) == trapping + " running\n");
+  CHECK(called(runner, 0, {"kill", "-s", "usr1", trapping}) == "signal USR1 was sent to " + trapping + "\n");
   REQUIRE(wait_lines(seen, 2));
   called(runner, 0, {"kill", "--signal=SIGHUP", trapping});
   CHECK(runner.settled(trapping).at("outcome") == json{{"kind", "exited"}, {"code", 5}});
@@ -195,12 +198,67 @@ TEST_CASE("cancel, kill and retry do what they say, each task on its own") {
   CHECK(ran.output == running + " cancelled\n" + delayed + " cancelled\n");
   refused_call(runner, 2, {"cancel", "--grace", "x", running}, "--grace");
 
-  CHECK(holds(called(runner, 0, {"retry", delayed}), delayed + " "));
+  CHECK(called(runner, 0, {"retry", delayed}) == delayed + " pending again\n");
   REQUIRE(wait_until([&] { return runner.task(delayed).at("state") != "cancelled"; }));
   const auto fine = runner.push_line("true", "plain");
   runner.settled(fine);
   refused_call(runner, 1, {"retry", fine}, "");
   refused_call(runner, 4, {"retry", "none"}, "");
+
+  // An attempt behind a retry by hand is not counted as one of too many.
+  const auto twice = runner.push_line("exit 3", "plain");
+  runner.settled(twice);
+  CHECK(holds(called(runner, 0, {"status", twice}), "  attempt     1 of 1\n"));
+  called(runner, 0, {"retry", twice});
+  REQUIRE(wait_until([&] { return runner.task(twice).at("attempt") == 2; }));
+  CHECK(holds(called(runner, 0, {"status", twice}), "  attempt     2\n"));
+}
+
+TEST_CASE("a piece of an id is told to be one") {
+  test_daemon runner;
+  const auto id = runner.push_line("true");
+  for (const std::string verb : {"why", "kill", "output", "status", "cancel", "follow", "wait"}) {
+    refused_call(runner, 4, {verb, id.substr(0, 13)}, "give the whole id");
+    refused_call(runner, 4, {verb, id.substr(28)}, "give the whole id");
+  }
+  CHECK_FALSE(holds(call(runner, {"why", "order:17"}).error_output, "whole"));
+}
+
+TEST_CASE("status and channel list tell of dead tasks after a restart") {
+  test_daemon runner;
+  runner.create_channel("mail");
+  runner.settled(runner.push_line("exit 3", "mail"));
+  REQUIRE(runner.stop() == process_end{true, 0});
+  runner.start();
+  CHECK(holds(called(runner, 0, {"status", "-c", "mail"}), " dead=1\n"));
+  CHECK(holds(called(runner, 0, {"channel", "list"}), "  0  0  0  1  distinct"));
+}
+
+TEST_CASE("stop ends the daemon, at once or when its commands have ended") {
+  test_daemon runner;
+  CHECK(called(runner, 0, {"stop", "--wait"}) == "the daemon ends; nothing runs\n");
+  CHECK(runner.child().wait(std::chrono::seconds(30)) == process_end{true, 0});
+  runner.start();
+  const gate end(runner.path("gate"));
+  const auto first = runner.push_line(end.wait_line());
+  REQUIRE(wait_state(runner, first, "running"));
+  process waiting(client_options(runner, {"stop", "--wait"}));
+  REQUIRE(wait_until([&] {
+    return waiting.output() == "the daemon ends when its 1 running command has ended; "
+                               "nothing new is started\n";
+  }));
+  CHECK(waiting.running());
+  end.open();
+  CHECK(waiting.wait(std::chrono::seconds(30)) == process_end{true, 0});
+  CHECK(runner.child().wait(std::chrono::seconds(30)) == process_end{true, 0});
+  runner.start();
+  CHECK(runner.task(first).at("state") == "finished");
+  const auto second = runner.push_line("exec sleep 1000");
+  REQUIRE(wait_state(runner, second, "running"));
+  CHECK(json::parse(called(runner, 0, {"stop", "--now", "--json"})).at("now") == true);
+  CHECK(runner.child().wait(std::chrono::seconds(30)) == process_end{true, 0});
+  runner.start();
+  CHECK(runner.task(second).at("state") == "cancelled");
 }
 
 TEST_CASE("retry --dead takes those of a channel and a time, counts them first, and ends") {

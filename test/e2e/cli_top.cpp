@@ -208,6 +208,7 @@ TEST_CASE("top shows the output of a task again from its end on, and of each att
   terminal.press({"G", "r"});
   REQUIRE_SHOWS(terminal, "y/n");
   terminal.press({"y"});
+  REQUIRE_SHOWS(terminal, "long pending again");
   REQUIRE_SHOWS(terminal, "Output of long, attempt 2, dead");
   terminal.press({"q"});
   check_left(terminal, 0);

@@ -234,6 +234,7 @@ TEST_CASE("help, version and check-config answer and end") {
   for (const auto* flag :
        {"channel-default", "concurrent", "http-addr", "pidfile", "redis-host", "task-mode", "drain-timeout"})
     CHECK(help.output.find(flag) != std::string::npos);
+  CHECK(help.output.find("task-runner help lists the verbs") < 200);
   const auto version = home.run({"--version"});
   CHECK(version.end == process_end{true, 0});
   CHECK(version.output.find("task-runner ") == 0);

@@ -76,6 +76,32 @@ TEST_CASE("cli: what is wrong is refused with a hint") {
   CHECK(must_parse("wait", {"--help"}).is_set("help"));
 }
 
+TEST_CASE("cli: who forgets -- is shown the line with it") {
+  CHECK(refusal("push", {"ls", "-la"})
+            .find("flag -la; a command stands behind --: task-runner push -- ls -la;") != std::string::npos);
+  CHECK(refusal("push", {"-c", "mail", "echo", "it's", "$HOME"})
+            .find("task-runner push -c mail -- echo 'it'\\''s' '$HOME';") != std::string::npos);
+  CHECK(refusal("push", {"git", "checkout", "--", "a"}).find("task-runner push -- git checkout -- a;") !=
+        std::string::npos);
+  const auto secret = refusal("push", {"--token", "open-sesame", "date"});
+  CHECK(secret.find("task-runner push ... -- date;") != std::string::npos);
+  CHECK(secret.find("open-sesame") == std::string::npos);
+  CHECK(refusal("push", {std::string(5'000, 'x')}).size() < 500);
+  CHECK(refusal("push", {"echo", "\033[31m\n"}).find_first_of("\033\n") == std::string::npos);
+}
+
+TEST_CASE("cli: flags in front of a verb are counted with their values") {
+  CHECK(leading_flags({}) == 0);
+  CHECK(leading_flags({"status", "--json"}) == 0);
+  CHECK(leading_flags({"--address", "a:1", "status"}) == 2);
+  CHECK(leading_flags({"-address=a:1", "--json", "-token", "t", "push"}) == 4);
+  CHECK(leading_flags({"--address"}) == 1);
+  // Help is asked of the daemon there; others belong to one verb or to the daemon.
+  CHECK(leading_flags({"--help", "status"}) == 0);
+  CHECK(leading_flags({"--json", "--wait", "push"}) == 1);
+  CHECK(leading_flags({"-redis-host", "x", "status"}) == 0);
+}
+
 TEST_CASE("cli: the table of verbs is sound") {
   std::set<std::string_view> names;
   for (const auto& verb : verbs()) {

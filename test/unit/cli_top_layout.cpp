@@ -46,7 +46,8 @@ TEST_CASE("top: where only ASCII can be shown nothing else is drawn") {
 TEST_CASE("top: head, panes and the line at the bottom") {
   auto state = shown_state(80, 24);
   auto mail = channel("mail", 2, 1'234, 4);
-  mail.dead = 7;
+  mail.dead = 9; // since the start, some of which are gone
+  mail.dead_letters = 7;
   auto news = channels_news({channel("biz", 0, 0, 5), mail});
   news.daemon.emplace();
   news.daemon->version = "1.2.3";
@@ -114,6 +115,17 @@ TEST_CASE("top: narrow screens leave out what matters least") {
   CHECK(heads(61).find("ETA") == std::string::npos);
   for (const auto* part : {"STATE", "RUN", "WAIT", "DEAD"})
     CHECK(heads(61).find(part) != std::string::npos);
+}
+
+TEST_CASE("top: a task that has not started is told from one that prints nothing") {
+  auto state = shown_state(80, 24);
+  state.take(channels_news({channel("mail", 1, 1, 3)}), at(1));
+  auto waiting = task("t1", "pending", "x");
+  state.take(tasks_news(state, {waiting}), at(1));
+  CHECK(row_with(draw_top(state, at(1)), "(it has not started)").size() > 1);
+  waiting.attempt = 1; // it is to be tried again
+  state.take(tasks_news(state, {waiting}), at(1));
+  CHECK(row_with(draw_top(state, at(1)), "(nothing printed yet)").size() > 1);
 }
 
 TEST_CASE("top: generated ids are shortened where there is little room") {

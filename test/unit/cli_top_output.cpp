@@ -142,3 +142,16 @@ TEST_CASE("top: long lines of output are cut and shifted, characters of two colu
   CHECK(shown(6, 1) == " c");
   CHECK(shown(100, 11).empty());
 }
+
+TEST_CASE("top: lines are broken between words, and go on below what they belong to") {
+  CHECK(broken_lines("", 10).empty());
+  CHECK(broken_lines("0123456789\n\nab\n", 10) == "0123456789\n\nab\n");
+  CHECK(broken_lines("012345678 abc de", 10) == "012345678\n  abc de");
+  CHECK(broken_lines("0123456789 abc", 10) == "0123456789\n  abc");
+  CHECK(broken_lines("  key  one two three", 14) == "  key  one two\n       three");
+  // A word without an end is cut where the row ends.
+  CHECK(broken_lines("abcdefghijklmnopqrstuv", 10) == "abcdefghij\n  klmnopqr\n  stuv");
+  // Colours take no room, signs of two columns take two.
+  CHECK(broken_lines("\033[31mab cd\033[0m ef", 5) == "\033[31mab cd\033[0m\n  ef");
+  CHECK(broken_lines("中中 中中中", 6) == "中中\n  中中\n  中");
+}

@@ -33,7 +33,7 @@ TEST_CASE("top: answers of the daemon become plain values") {
   };
   const auto mail = read_top_channel(read(
       R"({"name":"mail","state":"paused","worker":4,"counts":{"pending":3,"running":1,"delayed":2,"finished":9,
-               "dead":1,"cancelled":5},"error":null})"));
+               "dead":1,"cancelled":5,"dead_letters":8},"error":null})"));
   CHECK(mail.name == "mail");
   CHECK(mail.state == "paused");
   CHECK(mail.workers == 4);
@@ -41,6 +41,9 @@ TEST_CASE("top: answers of the daemon become plain values") {
   CHECK(mail.running == 1);
   CHECK(mail.delayed == 2);
   CHECK(mail.finished + mail.dead + mail.cancelled == 15);
+  CHECK(mail.dead_letters == 8);
+  // An older daemon knows only those since its start.
+  CHECK(read_top_channel(*parse_json(R"({"name":"mail","counts":{"dead":3}})")).dead_letters == 3);
   CHECK(mail.failure.empty());
   const auto listed = read_top_task(read(
       R"({"id":"t","channel":"mail","task_name":"n\u001b[31m","command":{"name":"sleep","args":["1"]},"state":"dead",
@@ -293,7 +296,12 @@ TEST_CASE("top: channels are paused, resumed, and given workers") {
   state.press(key(top_key::kind::home), at(7));
   CHECK(type(state, "p", 7).verb == top_verb::none);
   CHECK(state.message(at(7))->text.find("choose a channel") == 0);
-  CHECK(state.message(at(60)) == nullptr);
+  CHECK(state.message(at(12)) == nullptr);
+  // What it asks for is done.
+  type(state, "p", 20);
+  REQUIRE(state.message(at(20)));
+  state.press(key(top_key::kind::down), at(20));
+  CHECK(state.message(at(20)) == nullptr);
 }
 
 TEST_CASE("top: lists are filtered and sorted") {
@@ -365,6 +373,19 @@ TEST_CASE("top: popups lie over the panes, and go away") {
   CHECK(draw_top(state, at(1)).text().find("reason 79") == std::string::npos);
   state.press(key(top_key::kind::escape), at(1));
   CHECK_FALSE(state.popup());
+  // What is wider than the popup goes on below, also when the popup becomes narrower.
+  state.take(answer_news({top_verb::why, "t1", {}}, true,
+                         "  blocked by    " + std::string(60, 'a') + " " + std::string(60, 'b') + " end\n"),
+             at(1));
+  for (const size_t columns : {100U, 70U}) {
+    state.resize(30, columns);
+    const auto broken = draw_top(state, at(1)).text();
+    CAPTURE(columns, broken);
+    CHECK(broken.find("  blocked by    aaaa") != std::string::npos);
+    CHECK(broken.find("                bbbb") != std::string::npos);
+    CHECK(broken.find("b end") != std::string::npos);
+  }
+  state.press(key(top_key::kind::escape), at(1));
   // A refusal is no popup.
   state.take(answer_news({top_verb::why, "t1", {}}, false, "no such task"), at(1));
   CHECK_FALSE(state.popup());

@@ -215,7 +215,7 @@ TEST_CASE("channels have sections of their own") {
       refusal_of_ini("[channel.a]\nworker = 1025\n"),
       EndsWith(
           "x.ini:2 [channel.a] worker: '1025' is not accepted; give a whole number from 0 to 1024; 0 follows "
-          "concurrent"));
+          "concurrent in this file"));
   CHECK_THAT(refusal_of_ini("[channel.a]\ndistinct = maybe\n"), Contains("[channel.a] distinct: 'maybe'"));
   CHECK_THAT(refusal_of_ini("[channel.a]\nworkers = 1\n"),
              Contains("allowed in a channel's section are worker, "
