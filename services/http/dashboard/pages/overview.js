@@ -56,7 +56,7 @@ function Tiles({ channels, statistics, speeds, daemon }) {
     <${Tile} name="Pending" value=${short_count(sum('pending'))} note=${sum('delayed') ? `and ${short_count(sum('delayed'))} delayed` : 'none delayed'} href=${link(['tasks'], { state: 'pending' })} />
     <${Tile} name="Oldest wait" value=${oldest_s > 0 ? duration(oldest_s) : '–'} note="of what may run now" href=${link(['channels'], { sort: 'pending' })} />
     <${Tile} name="Throughput" value=${recent?.length_s ? rate(recent.finished / recent.length_s) : '–'} note=${`finished, ${span_words(daemon, recent_s, 'last 5 minutes')}`} href=${link(['tasks'], { state: 'finished' })} />
-    <${Tile} name=${daemon?.uptime_s < hour_s ? 'Dead' : 'Dead, last hour'} value=${hour ? short_count(hour.dead) : '–'} note=${hour ? `${percent(hour.failure_share)} of what ended${daemon?.uptime_s < hour_s ? ', since the start' : ''}` : ''} bad=${hour?.dead > 0} href=${link(['dead-letters'])} />
+    <${Tile} name="Dead letters" value=${short_count(sum('dead_letters'))} note=${hour ? `${short_count(hour.dead)} ${span_words(daemon, hour_s, 'in the last hour')}, ${percent(hour.failure_share)} of what ended` : ''} bad=${sum('dead_letters') > 0} href=${link(['dead-letters'])} />
     <${Tile} name="Run time, median" value=${duration(hour?.run_p50_s)} note=${`p95 ${duration(hour?.run_p95_s)}, ${span_words(daemon, hour_s, 'last hour')}`} href=${link(['workers'])} />
   </div>`;
 }
