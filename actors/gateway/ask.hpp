@@ -27,8 +27,8 @@ struct asker_state {
 
 using asker_pointer = probed_actor<caf::stateful_actor<asker_state>>*;
 
-/// Who has the asking actor ask. `counted`: the message is counted elsewhere, by the batch actor that sends it,
-/// or when what it performs asks in its turn.
+/// Who has the asking actor ask. `counted`: the message is counted elsewhere, by the batch actor that sends
+/// it, or when what it performs asks in its turn.
 enum class ask_origin : uint8_t { http, redis, daemon, counted };
 
 /// One request, as the asking actor performs it, once.

@@ -154,7 +154,8 @@ TEST_CASE("fault: the clock is set by a day under the running daemon, and everyt
   CHECK(runner.http().get("/readyz").status == 200);
   CHECK(runner.report().at("uptime_s").get<double>() >= 0);
   CHECK(runner.report().at("uptime_s").get<double>() < 120);
-  CHECK(std::abs(seconds_of(runner.report().at("now")) - static_cast<double>(page.now_ms()) / 1'000) < late_max_s);
+  CHECK(std::abs(seconds_of(runner.report().at("now")) - static_cast<double>(page.now_ms()) / 1'000) <
+        late_max_s);
   const auto began = std::chrono::steady_clock::now();
   const auto before = used_ticks(runner.pid());
   REQUIRE(wait_until([&] { return std::chrono::steady_clock::now() - began > std::chrono::seconds(1); }));
