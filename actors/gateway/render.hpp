@@ -45,8 +45,7 @@ std::string render_actors(const probe_registry::probes& probes);
 std::string render_actor_page(const probe_registry::probes& probes, size_t limit);
 
 /// One task as `GET /api/v1/tasks/{id}` has it, with its earlier attempts. The reply must have a value.
-/// `written_so_far`: bytes that are kept of what a running task has written, where that is known.
-std::string render_task(const task_reply& reply, std::optional<uint64_t> written_so_far = std::nullopt);
+std::string render_task(const task_reply& reply);
 
 /// Why a task does not run:
 /// `{"id":S,"channel":S,"state":S,"reason":S,"message":S,"blocked_by":[…],"position":N,

@@ -35,13 +35,8 @@ void write_command(json_writer& json, const task& value) {
   json.end_array().end_object();
 }
 
-/// How much the last attempt wrote. While it runs only its file tells.
-uint64_t known_output_bytes(const task& value) {
-  return value.state == task_state::running ? 0 : value.output_bytes;
-}
-
 /// What lists and single tasks have in common; the object stays open.
-void write_task(json_writer& json, const task& value, uint64_t output_bytes) {
+void write_task(json_writer& json, const task& value) {
   const bool running = value.state == task_state::running;
   json.begin_object().member("id", value.id).member("channel", value.channel).member("task_name", value.name);
   write_command(json, value);
@@ -59,7 +54,7 @@ void write_task(json_writer& json, const task& value, uint64_t output_bytes) {
   json.member("held", value.held)
       .member("cancel_requested", value.cancel_requested)
       .member("recoveries", value.recoveries)
-      .member("output_bytes", output_bytes);
+      .member("output_bytes", running ? uint64_t{0} : value.output_bytes);
 }
 
 void write_attempt(json_writer& json, const attempt_record& record, bool running) {
@@ -68,11 +63,10 @@ void write_attempt(json_writer& json, const attempt_record& record, bool running
   write_time(json, "ended_at", running ? 0 : record.ended_at_ms);
   write_duration(json, record.started_at_ms, running ? 0 : record.ended_at_ms);
   write_outcome(json, "outcome", running ? std::nullopt : std::optional(record.how));
-  json.member("output_bytes", record.output_bytes).end_object();
+  json.member("output_bytes", running ? uint64_t{0} : record.output_bytes).end_object();
 }
 
-void write_attempts(json_writer& json, const task& value, const std::vector<attempt_record>& attempts,
-                    uint64_t output_bytes) {
+void write_attempts(json_writer& json, const task& value, const std::vector<attempt_record>& attempts) {
   json.key("attempts").begin_array();
   bool last_is_there = value.attempt == 0;
   for (const auto& record : attempts) {
@@ -86,7 +80,7 @@ void write_attempts(json_writer& json, const task& value, const std::vector<atte
     last.started_at_ms = value.started_at_ms;
     last.ended_at_ms = value.ended_at_ms;
     last.how = value.last_outcome.value_or(outcome{});
-    last.output_bytes = output_bytes;
+    last.output_bytes = value.output_bytes;
     write_attempt(json, last, value.state == task_state::running);
   }
   json.end_array();
@@ -150,18 +144,17 @@ std::string render_explanation(const explanation_reply& reply) {
   return text;
 }
 
-std::string render_task(const task_reply& reply, std::optional<uint64_t> written_so_far) {
+std::string render_task(const task_reply& reply) {
   const auto& value = *reply.value;
-  const auto output_bytes = written_so_far.value_or(known_output_bytes(value));
   static const task_options nothing_said;
   const auto& options = value.options ? *value.options : nothing_said;
   std::string text;
   json_writer json(text);
-  write_task(json, value, output_bytes);
+  write_task(json, value);
   json.member("max_attempts", reply.max_attempts).key("options").begin_object();
   write_task_options(json, options);
   json.end_object();
-  write_attempts(json, value, reply.attempts, output_bytes);
+  write_attempts(json, value, reply.attempts);
   json.end_object();
   return text;
 }
@@ -172,7 +165,7 @@ std::string render_page(const task_page& page, task_order order) {
   auto next = page.next;
   json.begin_object().key("items").begin_array();
   for (const auto& value : page.tasks) {
-    write_task(json, value, known_output_bytes(value));
+    write_task(json, value);
     json.end_object();
     if (text.size() >= page_bytes_max && &value != &page.tasks.back()) {
       next = place_behind(value, order);

@@ -39,26 +39,10 @@ get_task the_task(const http_request& request) {
   return get_task{std::string(request.path_parameter("id"))};
 }
 
-/// Of a running task it is its file that tells how much it has written.
-void show_running(const gateway_pointer& shared, const task_reply& found, const http_responder& responder) {
-  const auto taken = shared->outputs->read(
-      {found.value->id, found.value->attempt}, {}, [responder, found](const result<output_piece>& nothing) {
-        responder.send_envelope(200, "ok",
-                                render_task(found, nothing ? std::optional(nothing->size) : std::nullopt));
-      });
-  // The task is worth more than that one number.
-  if (!taken)
-    responder.send_envelope(200, "ok", render_task(found));
-}
-
 void show_task(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
-  ask_actor<task_reply>(shared, shared->router, the_task(request), responder,
-                        [shared, responder](const task_reply& answer) {
-                          if (answer.value->state == task_state::running)
-                            show_running(shared, answer, responder);
-                          else
-                            responder.send_envelope(200, "ok", render_task(answer));
-                        });
+  ask_actor<task_reply>(
+      shared, shared->router, the_task(request), responder,
+      [responder](const task_reply& answer) { responder.send_envelope(200, "ok", render_task(answer)); });
 }
 
 void show_why(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {

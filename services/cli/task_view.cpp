@@ -26,8 +26,10 @@ std::string attempt_text(const json_value& attempt) {
   if (!attempt["duration_s"].is_null())
     text += "  " + short_duration(attempt["duration_s"].number());
   const auto how = outcome_text(attempt["outcome"]);
-  text += how.empty() ? "  running" : "  " + how;
-  return text + "  " + grouped(static_cast<uint64_t>(attempt["output_bytes"].whole())) + " bytes of output";
+  if (how.empty())
+    return text + "  running"; // how much it has written is known at its end
+  return text + "  " + how + "  " + grouped(static_cast<uint64_t>(attempt["output_bytes"].whole())) +
+         " bytes of output";
 }
 
 /// The outcome in brackets; that of a state of the same name says nothing new.

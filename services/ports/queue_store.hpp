@@ -472,6 +472,10 @@ public:
 
   virtual result<store_totals> totals() = 0;
 
+  /// Commits something that nobody sees, to find out whether commits succeed: `unavailable` while they do
+  /// not.
+  virtual result<void> try_commit() = 0;
+
   /// Keeps these counts from now on: sets them, and changes them after each commit.
   virtual result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) = 0;
 };

@@ -135,8 +135,12 @@ void group_commit::run() {
   pthread_setname_np(pthread_self(), thread_name);
   for (;;) {
     auto group = next_group();
-    if (group.empty())
-      break;
+    if (group.empty()) {
+      if (is_stopping())
+        break;
+      try_store();
+      continue;
+    }
     if (group.front().job)
       perform_read(std::move(group.front()));
     else
@@ -149,7 +153,11 @@ void group_commit::run() {
 std::vector<group_commit::entry> group_commit::next_group() {
   std::vector<entry> group;
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  const auto has_work = [this] { return stopping_ || !queue_.empty(); };
+  if (!counters_.last_commit_failed)
+    wake_.wait(lock, has_work);
+  else if (!wake_.wait_for(lock, std::chrono::milliseconds(limits_.trial_ms), has_work))
+    return group;
   const auto hurried = [this] {
     return stopping_ || impatient_ > 0 || counters_.queue_depth >= limits_.patient_operations_max;
   };
@@ -192,6 +200,26 @@ void group_commit::perform_read(entry item) {
   counters_.queue_depth -= item.weight;
 }
 
+bool group_commit::is_stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void group_commit::try_store() {
+  result<void> tried = error{error_code::internal, "defect: the store threw an exception"};
+  run_foreign("the store", [&] { tried = store_->try_commit(); });
+  const std::lock_guard lock(mutex_);
+  if (tried)
+    note_success();
+  else
+    counters_.last_error = tried.failure().message;
+}
+
+void group_commit::note_success() {
+  if (std::exchange(counters_.last_commit_failed, false))
+    log_event(log_level::info, "the store works again");
+}
+
 result<std::vector<store_answer>> group_commit::commit(const std::vector<store_operation>& operations) {
   // What a store throws against its word (memory ran out, say) must not cost the daemon its store.
   result<std::vector<store_answer>> answers =
@@ -202,7 +230,7 @@ result<std::vector<store_answer>> group_commit::commit(const std::vector<store_o
   if (answers) {
     ++counters_.commits;
     counters_.operations += operations.size();
-    counters_.last_commit_failed = false;
+    note_success();
   } else {
     ++counters_.failed_commits;
     // A faulty submission says nothing about the store: what it was before, it still is.

@@ -38,6 +38,9 @@ struct group_commit_limits {
   /// never waits. Called by the writer's thread alone.
   int64_t patience_us = 8'000;
   uint64_t patient_operations_max = 128;
+  /// While the latest commit has failed and nobody submits, the store is tried this often, milliseconds, so
+  /// that its recovery shows.
+  int64_t trial_ms = 3'000;
   std::function<bool()> is_busy;
 };
 
@@ -55,7 +58,7 @@ struct group_commit_counters {
   uint64_t queue_depth = 0;
   uint64_t queue_bytes = 0;
   /// Whether the latest attempt to commit failed because the store was `unavailable`: then the daemon is not
-  /// ready. The next commit that succeeds clears it.
+  /// ready. The next commit that succeeds clears it, which may be a trial.
   bool last_commit_failed = false;
   /// The message of the latest failure, kept after it is over; empty when there was none.
   std::string last_error;
@@ -120,10 +123,16 @@ private:
   static entry make_entry(std::vector<store_operation> operations, store_completion done);
   result<void> enqueue(entry item);
   void run();
-  /// Takes the next read, or as many submissions as fit one transaction. Empty when it is time to end.
+  /// Takes the next read, or as many submissions as fit one transaction. Empty when it is time to end, or to
+  /// try the store.
   std::vector<entry> next_group();
   void perform_read(entry item);
   void commit_group(std::vector<entry> group);
+  bool is_stopping() const;
+  /// Commits what nobody sees.
+  void try_store();
+  /// Something was committed. REQUIRES: mutex_ is held.
+  void note_success();
   /// Calls `news`, which completes entries; on a thread that is lent, unless more waits to be committed.
   void tell(const std::function<void()>& news);
   /// One transaction, with the counters kept.

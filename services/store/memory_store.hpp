@@ -34,6 +34,7 @@ public:
   result<std::vector<uint32_t>> load_marks(uint64_t batch) override;
   result<std::vector<uint64_t>> load_marked_batches() override;
   result<store_totals> totals() override;
+  result<void> try_commit() override { return {}; }
   result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) override;
 
 private:

@@ -65,6 +65,9 @@ public:
             "SELECT batch FROM origin_marks WHERE batch > ?1 AND batch < ?2 ORDER BY batch LIMIT 1")
       , totals_(connection_, "SELECT coalesce(sum(pending + held), 0), coalesce(sum(delayed), 0), "
                              "coalesce(sum(running), 0), coalesce(sum(ended), 0) FROM channel_counts")
+      // A row that stays as it is would not be written.
+      , count_trial_(connection_, "INSERT INTO store_state (name, value) VALUES ('trials', 1) "
+                                  "ON CONFLICT (name) DO UPDATE SET value = value + 1")
       , count_dead_letters_(connection_, "SELECT name, dead FROM channel_counts WHERE dead <> 0") {}
 
   ~sqlite_store() override {
@@ -295,6 +298,14 @@ public:
     });
   }
 
+  result<void> try_commit() override {
+    return guarded([&] {
+      sqlite_transaction transaction(connection_);
+      sqlite_statement::run(count_trial_).finish();
+      transaction.commit();
+    });
+  }
+
   result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) override {
     auto counted = guarded([&] { return count_dead_letters(); });
     if (!counted)
@@ -371,6 +382,7 @@ private:
   sqlite_statement load_marks_;
   sqlite_statement next_marked_batch_;
   sqlite_statement totals_;
+  sqlite_statement count_trial_;
   sqlite_statement count_dead_letters_;
   /// Null: nobody wants to know.
   std::shared_ptr<dead_letter_counts> dead_letters_;

@@ -45,6 +45,7 @@ public:
   result<std::vector<uint32_t>> load_marks(uint64_t) override { return why_; }
   result<std::vector<uint64_t>> load_marked_batches() override { return why_; }
   result<store_totals> totals() override { return why_; }
+  result<void> try_commit() override { return why_; }
   result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts>) override { return why_; }
 
 private:

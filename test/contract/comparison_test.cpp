@@ -374,7 +374,7 @@ TEST_CASE("store: both stores answer random operations alike") {
                                                                    {"applied by settle", 50},
                                                                    {"applied by cancel", 20},
                                                                    {"applied by retry", 20},
-                                                                   {"retry met a holder", 3},
+                                                                   {"retry met a holder", 1},
                                                                    {"applied by delete", 5},
                                                                    {"distinct released", 5},
                                                                    {"released", 5},

@@ -1,9 +1,11 @@
 // The writer thread as a thread: its bounds, its end, many callers at once, and what comes from outside.
 // group_commit_test.cpp has what it does with a transaction.
 #include "test/contract/group_commit_support.hpp"
+#include "test/support/wait.hpp"
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <pthread.h>
 #include <stdexcept>
 #include <thread>
@@ -188,6 +190,34 @@ TEST_CASE("group commit: an exception from outside does not end the thread") {
   REQUIRE(fates.wait_for(1) == lines{"b internal"});
   REQUIRE(commits->submit(inserting("c"), fates.expect("c")));
   REQUIRE(fates.wait_for(2) == lines{"b internal", "c ok 1"});
+}
+
+TEST_CASE("group commit: a store that has failed is tried until it works, though nobody submits") {
+  std::atomic<bool> broken{true};
+  std::atomic<int> tried{0};
+  group_commit_limits limits;
+  limits.trial_ms = 1;
+  auto commits = start(std::make_unique<scripted_store>([&](const std::vector<store_operation>& operations) {
+                         tried += operations.empty() ? 1 : 0;
+                         return broken
+                                    ? std::optional<error>(error{error_code::unavailable, "the disk is full"})
+                                    : std::nullopt;
+                       }),
+                       limits);
+  std::promise<bool> failed;
+  REQUIRE(
+      commits->submit({insert_task{make_task("t"), std::nullopt}},
+                      [&](const result<std::vector<store_answer>>& answers) { failed.set_value(!answers); }));
+  REQUIRE(failed.get_future().get());
+  REQUIRE(wait_until([&] { return tried > 3; }));
+  CHECK(commits->counters().last_commit_failed);
+  CHECK(commits->counters().failed_commits == 1);
+  broken = false;
+  REQUIRE(wait_until([&] { return !commits->counters().last_commit_failed; }));
+  // A store that works is left alone; a stop does not wait for a trial.
+  const int until_then = tried;
+  commits->stop();
+  CHECK(tried == until_then);
 }
 
 TEST_CASE("group commit: the thread has a name") {

@@ -64,6 +64,10 @@ public:
   result<std::vector<uint32_t>> load_marks(uint64_t batch) override { return inner_.load_marks(batch); }
   result<std::vector<uint64_t>> load_marked_batches() override { return inner_.load_marked_batches(); }
   result<store_totals> totals() override { return inner_.totals(); }
+  result<void> try_commit() override {
+    const auto failure = failing_ ? failing_({}) : std::nullopt;
+    return failure ? result<void>(*failure) : result<void>();
+  }
   result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) override {
     return inner_.keep_dead_letters(std::move(counts));
   }

@@ -1,5 +1,6 @@
 // Faults of the disk under the real daemon: full, read-only, or the state directory gone from under it.
 // What was accepted is kept and run, what cannot be kept is refused, and everything heals by itself.
+#include "test/e2e/api_support.hpp"
 #include "test/e2e/faults_support.hpp"
 #include "test/e2e/gate.hpp"
 #include "test/support/redis_server.hpp"
@@ -71,6 +72,30 @@ TEST_CASE(
   for (const auto& [line, times] : counts)
     if (times != 1)
       FAIL_CHECK(line << " ran " << times << " times");
+}
+
+TEST_CASE("fault: when there is room again the daemon is ready, though nobody pushes") {
+  small_disk disk(disk_bytes);
+  if (!disk.mounted()) {
+    TR_SKIP(disk.why_not());
+    return;
+  }
+  test_daemon runner;
+  move_state(runner, disk);
+  runner.create_channel("held", {{"worker", "1"}});
+  data_of(runner, "POST", "/api/v1/channels/held/pause");
+  disk.fill();
+  int status = 200;
+  for (int i = 0; i < 20'000 && status == 200; ++i)
+    status = runner.http()
+                 .post_form("/push", {{"task", "true #" + std::to_string(i) + std::string(2'000, 'x')},
+                                      {"channel", "held"}})
+                 .status;
+  CHECK(status == 503);
+  CHECK(runner.http().get("/readyz").status == 503);
+  disk.make_room();
+  CHECK(wait_until([&] { return runner.http().get("/readyz").status == 200; }, healing_deadline));
+  CHECK(runner.log().find("the store works again") != std::string::npos);
 }
 
 TEST_CASE("fault: kill -9 on a full disk loses nothing that was accepted") {

@@ -24,7 +24,7 @@ const heads = [['name', 'Actor'], ['rate', 'Rate'], ['mailbox', 'Waiting'], ['pe
 
 export function ActorTable({ actors, rates, now_ms, sort, set_sort, chosen, address_of }) {
   const [rows, set_rows] = useState(rows_step);
-  const order = orders[sort] ? sort : 'name';
+  const order = Object.hasOwn(orders, sort ?? '') ? sort : 'name';
   const sorted = [...actors].sort((one, other) => orders[order](one, other, rates) || orders.name(one, other));
   const shown = sorted.slice(0, rows);
   const { current, table } = useRows(shown, ({ name }) => name);

@@ -39,8 +39,11 @@ function useOutput(id, attempt, place, scroller, drawn) {
   after.current = drawn;
 
   const draw = () => {
-    const { screen, end, status, error } = session.current;
+    const { screen, end, status, error, is_over } = session.current;
     session.current.timer = null;
+    // The page may have gone while the timer ran.
+    if (is_over || !scroller.current)
+      return;
     view.current.draw(screen);
     if (stuck.current)
       scroller.current.scrollTop = scroller.current.scrollHeight;
@@ -139,6 +142,8 @@ function useOutput(id, attempt, place, scroller, drawn) {
   };
 
   const follow_scroll = () => {
+    if (!scroller.current)
+      return;
     const { scrollTop, clientHeight, scrollHeight } = scroller.current;
     const at_end = scrollTop + clientHeight >= scrollHeight - end_px;
     if (at_end === stuck.current)

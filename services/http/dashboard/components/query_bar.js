@@ -32,7 +32,9 @@ export function QueryBar({ filters, channels, apply }) {
   // The address changes by chips, by links and by going back; what is typed stands as it was typed while it means the same.
   useEffect(() => {
     clearTimeout(timer.current);
-    if (!same(parse_query(text).filters, filters))
+    const read = parse_query(text);
+    // What could not be read is in nobody's filters, so it never stands for what the address says.
+    if (read.problems.length > 0 || !same(read.filters, filters))
       set_text(format_query(filters));
   }, [format_query(filters)]);
   useEffect(() => () => clearTimeout(timer.current), []);

@@ -96,7 +96,7 @@ export function Channels({ query }) {
   // The channel whose settings are open; {} makes a new one.
   const [edited, edit] = useState(null);
   const wanted = query.filter ?? '';
-  const order_name = orders[query.sort] ? query.sort : 'name';
+  const order_name = Object.hasOwn(orders, query.sort ?? '') ? query.sort : 'name';
   const order = { name: order_name, query };
   const found = useMemo(() => (channels ?? []).filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase())).sort(orders[order_name]),
     [channels, wanted, order_name]);
