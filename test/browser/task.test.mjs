@@ -14,6 +14,9 @@ const scenario = dashboard_tests({ set_scene });
 const place = fs.mkdtempSync(path.join(os.tmpdir(), 'tr-browser-words-'));
 after(() => fs.rmSync(place, { recursive: true, force: true }));
 
+/** Says a word into a pipe; where nobody listens it fails at once. */
+const say = (pipe) => fs.writeFileSync(pipe, '\n', { flag: fs.constants.O_WRONLY | fs.constants.O_NONBLOCK });
+
 const shell = (text) => ({ name: 'sh', args: ['-c', text] });
 const output_of = (page) => page.getByRole('region', { name: 'Output of the attempt' });
 const notice = (page, text) => page.getByRole('status').filter({ hasText: text });
@@ -21,18 +24,19 @@ const state_is = (page, state) => page.getByRole('main').getByRole('status').fil
 
 scenario('output is shown while it is printed', async ({ page, open, daemon }) => {
   const word = path.join(place, 'go-on');
-  // The command reads a word from a pipe before each step, so that nothing here depends on time.
-  await daemon.push({ id: 'speaks', task: 'speaks', command: shell(`mkfifo ${word}; echo first; read x <${word}; printf 'second \\033[31mred\\033[0m <b>not bold</b>\\n'; read x <${word}; echo last`) });
+  // The command reads a word from a pipe before each step, so that nothing here depends on time. It keeps both ends open: whoever
+  // reads until the writer closes may mistake the end of one word for the next.
+  await daemon.push({ id: 'speaks', task: 'speaks', command: shell(`mkfifo ${word}; exec 3<>${word}; echo first; read x <&3; printf 'second \\033[31mred\\033[0m <b>not bold</b>\\n'; read x <&3; echo last`) });
   await open('tasks/speaks');
   const output = output_of(page);
   await output.getByText('first').waitFor();
   assert.equal(await output.getByText('second').count(), 0);
-  fs.writeFileSync(word, '\n');
+  say(word);
   await output.getByText('<b>not bold</b>').waitFor();
   const colours = await output.getByText('red', { exact: true }).evaluate((red) => [getComputedStyle(red).color, getComputedStyle(red.parentElement).color]);
   assert.notEqual(colours[0], colours[1]);
   await state_is(page, 'running');
-  fs.writeFileSync(word, '\n');
+  say(word);
   await output.getByText('last').waitFor();
   await state_is(page, 'finished');
 });
