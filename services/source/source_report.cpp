@@ -29,11 +29,7 @@ void source_report::trouble(const std::string& place, std::string_view nature, c
   const auto [known, added] = troubles_.try_emplace(place, nature);
   const bool changed = added || known->second != nature;
   known->second = nature;
-  {
-    std::lock_guard<std::mutex> guard(mutex_);
-    status_.last_error = message;
-  }
-  update_health();
+  update_health(&message);
   if (changed)
     log_event(log_level::warning, "a source has trouble and keeps trying",
               {{"source", status_.name}, {"where", place}, {"reason", message}});
@@ -75,9 +71,11 @@ void source_report::set_working() {
   update_health();
 }
 
-void source_report::update_health() {
+void source_report::update_health(const std::string* message) {
   const bool healthy = working_ && troubles_.empty();
   std::lock_guard<std::mutex> guard(mutex_);
+  if (message != nullptr)
+    status_.last_error = *message;
   if (status_.healthy == healthy)
     return;
   status_.healthy = healthy;

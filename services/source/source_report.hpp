@@ -45,7 +45,8 @@ public:
   source_status snapshot() const;
 
 private:
-  void update_health();
+  /// A trouble's `message` shows together with what it means for the health.
+  void update_health(const std::string* message = nullptr);
 
   /// The nature of each trouble, by place.
   std::map<std::string, std::string> troubles_;
