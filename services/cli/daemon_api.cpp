@@ -98,6 +98,7 @@ api_reply daemon_api::remove(const std::string& target) {
 
 api_reply daemon_api::unreached(const error& why) const {
   api_reply reply;
+  reply.is_late = why.code == error_code::timeout;
   const bool is_default = place_.said_by == "the default";
   reply.message = why.message + "; is the daemon running? The address " +
                   (is_default ? "is the default, --address names another" : "comes from " + place_.said_by);

@@ -17,6 +17,8 @@ namespace task_runner::cli {
 struct api_reply {
   /// Of the HTTP answer; 0: there was none.
   int status = 0;
+  /// Somebody is there, and did not answer in time.
+  bool is_late = false;
   /// What went wrong, a sentence; "ok" or a remark where nothing did.
   std::string message;
   /// The whole envelope; null where there was none.

@@ -47,7 +47,7 @@ std::string stop_sentence(const daemon_before& before, bool now) {
 bool has_ended(daemon_api& daemon, const daemon_before& before) {
   const auto reply = daemon.get("/api/v1/daemon");
   if (reply.status == 0)
-    return true;
+    return !reply.is_late;
   const auto& started_at = reply.data()["started_at"].text();
   return reply.is_ok() && !before.started_at.empty() && started_at != before.started_at;
 }

@@ -299,11 +299,13 @@ public:
   }
 
   result<void> try_commit() override {
-    return guarded([&] {
+    auto tried = guarded([&] {
       sqlite_transaction transaction(connection_);
       sqlite_statement::run(count_trial_).finish();
       transaction.commit();
     });
+    return tried && dead_letters_ != nullptr && !knows_dead_letters_ ? keep_dead_letters(dead_letters_)
+                                                                     : tried;
   }
 
   result<void> keep_dead_letters(std::shared_ptr<dead_letter_counts> counts) override {

@@ -211,49 +211,6 @@ void sqlite_writer::give_back_sequences() {
   sqlite_statement::run(write_next_sequence_).number(next_sequence_).finish();
 }
 
-void sqlite_writer::count_change::count(task_state state, bool is_held, int64_t sign) noexcept {
-  switch (state) {
-  case task_state::pending:
-    (is_held ? held : pending) += sign;
-    return;
-  case task_state::delayed:
-    delayed += sign;
-    return;
-  case task_state::running:
-    running += sign;
-    return;
-  case task_state::dead:
-    dead += sign;
-    break;
-  case task_state::finished:
-  case task_state::cancelled:
-    break;
-  }
-  ended += sign;
-}
-
-void sqlite_writer::moved(int64_t channel_number, task_state from, bool from_held, task_state to,
-                          bool to_held) {
-  auto& change = count_changes_[channel_number];
-  change.count(from, from_held, -1);
-  change.count(to, to_held, 1);
-}
-
-void sqlite_writer::write_counts() {
-  for (const auto& [number, change] : count_changes_)
-    if (!change.none())
-      sqlite_statement::run(add_counts_)
-          .number(change.pending)
-          .number(change.held)
-          .number(change.delayed)
-          .number(change.running)
-          .number(change.ended)
-          .number(change.dead)
-          .number(change.kept_bytes)
-          .number(number)
-          .finish();
-}
-
 int64_t sqlite_writer::channel_number(const std::string& channel, bool create) {
   if (const auto known = channel_numbers_.find(channel); known != channel_numbers_.end())
     return known->second;
@@ -271,14 +228,6 @@ int64_t sqlite_writer::channel_number(const std::string& channel, bool create) {
   }
   channel_numbers_.emplace(channel, number);
   return number;
-}
-
-std::vector<std::pair<std::string, int64_t>> sqlite_writer::dead_letter_changes() {
-  std::vector<std::pair<std::string, int64_t>> changes;
-  for (const auto& [number, change] : count_changes_)
-    if (change.dead != 0)
-      changes.emplace_back(channel_name(number), change.dead);
-  return changes;
 }
 
 std::string sqlite_writer::channel_name(int64_t number) {
