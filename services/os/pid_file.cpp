@@ -2,6 +2,8 @@
 // the kind that do not lock. A file is taken over by writing into it, so a takeover never unlinks anything.
 #include "services/os/pid_file.hpp"
 
+#include "services/os/owner_lock.hpp"
+
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -9,7 +11,6 @@
 #include <optional>
 #include <signal.h>
 #include <string_view>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -160,11 +161,16 @@ result<pid_file> pid_file::acquire(const std::string& path) {
       return content.failure();
     if (!content->well_formed)
       return refusal(path, "it holds something else than a process id");
-    if (::flock(file->get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK)
-        return failed_call(path, "lock it");
-      return held_by(path, content->pid);
-    }
+    std::optional<pid_t> owner = content->pid;
+    const auto ours = lock_as_owner(file->get(), [&] {
+      if (const auto now = read_pid(file->get(), path))
+        owner = now->pid;
+      return owner;
+    });
+    if (!ours)
+      return refusal(path, "cannot lock it: " + ours.failure().message);
+    if (!*ours)
+      return held_by(path, owner);
     // Between open and lock its owner may have ended and removed it: the lock must be on what the path names.
     struct stat named {};
     if (::lstat(path.c_str(), &named) != 0 || !same_file(opened, named))

@@ -3,10 +3,12 @@
 #include "services/os/state_dir.hpp"
 
 #include "services/domain/names.hpp"
+#include "services/os/owner_lock.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <dirent.h>
@@ -14,7 +16,6 @@
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -127,26 +128,34 @@ result<std::optional<std::string>> check_privacy(int directory, const std::strin
                                     " was open to other users; its mode is 0700 now");
 }
 
+/// Who wrote the lock last, for messages and to tell a live owner from a dead one's remains.
+std::optional<pid_t> read_owner(int lock) {
+  std::array<char, 16> buffer{};
+  const ssize_t count = ::pread(lock, buffer.data(), buffer.size(), 0);
+  pid_t pid = 0;
+  const auto parsed = std::from_chars(buffer.data(), buffer.data() + (count > 0 ? count : 0), pid);
+  if (parsed.ec != std::errc() || pid <= 0)
+    return std::nullopt;
+  return pid;
+}
+
 result<descriptor> take_lock(int directory, const std::string& path) {
   descriptor lock(::openat(directory, lock_name,
                            O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600));
   if (!lock)
     return failed_call(path, "open the file lock in it");
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) {
-    // For the message below, in the daemon that comes second. Nothing depends on it.
+  const auto ours = lock_as_owner(lock.get(), [&lock] { return read_owner(lock.get()); });
+  if (!ours)
+    return refusal(path, "cannot lock it: " + ours.failure().message + "; give another with -state-dir");
+  if (*ours) {
     const std::string pid = std::to_string(::getpid()) + "\n";
     if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), pid.data(), pid.size(), 0) < 0)
       return failed_call(path, "write the file lock in it");
     return lock;
   }
-  if (errno != EWOULDBLOCK)
-    return failed_call(path, "lock it");
-  std::array<char, 16> buffer{};
-  const ssize_t count = ::pread(lock.get(), buffer.data(), buffer.size(), 0);
-  std::string holder(buffer.data(), count > 0 ? static_cast<size_t>(count) : 0);
-  holder.resize(std::min(holder.size(), holder.find_first_not_of("0123456789")));
+  const auto owner = read_owner(lock.get());
   return error{error_code::conflict, "another task-runner uses " + path +
-                                         (holder.empty() ? "" : " (pid " + holder + ")") +
+                                         (owner ? " (pid " + std::to_string(*owner) + ")" : "") +
                                          "; stop it first, or give another directory with -state-dir"};
 }
 

@@ -6,11 +6,13 @@
 #include "services/os/signals.hpp"
 #include "services/os/state_dir.hpp"
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -64,6 +66,28 @@ void say(const std::string& line) {
   stay();
 }
 
+/// Holds state directory and pid file, and has a child that shares the locks for a moment longer than it
+/// lives, as the child of a daemon does that dies while it starts its launcher.
+[[noreturn]] void play_outlived(const char* state, const char* pid) {
+  auto directory = state_dir::open(state);
+  auto file = pid_file::acquire(pid);
+  if (!directory || !file)
+    _exit(2);
+  std::array<int, 2> ends{};
+  if (pipe(ends.data()) != 0)
+    _exit(3);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(ends[1]);
+    char byte = 0;
+    if (read(ends[0], &byte, 1) == 0) // the daemon is gone
+      poll(nullptr, 0, 100);
+    _exit(0);
+  }
+  say(child > 0 ? "held" : "no child");
+  stay();
+}
+
 /// Says each signal that comes; ends on the one named, by its default once it is given back.
 [[noreturn]] void play_signals() {
   block_signals();
@@ -95,6 +119,8 @@ void say(const std::string& line) {
     play_unlocked_daemon(argv[1], argv[2]);
   if (name == "state-dir" && argc == 2)
     play_state_dir(argv[1]);
+  if (name == "outlived" && argc == 3)
+    play_outlived(argv[1], argv[2]);
   if (name == "signals")
     play_signals();
   say("no such part: " + name);

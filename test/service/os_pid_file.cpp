@@ -50,6 +50,19 @@ bool exists(const std::string& path) {
 
 } // namespace
 
+TEST_CASE("a successor takes the pid file over from what a killed daemon leaves behind for a moment") {
+  const temp_dir directory;
+  const std::string path = directory / "pid";
+  process daemon(part_of_helper("outlived", {directory / "state", path}));
+  REQUIRE(daemon.wait_output("held\n"));
+  CHECK_THAT(refusal_of(path, error_code::conflict), Contains("pid " + std::to_string(daemon.pid())));
+  daemon.kill();
+  const auto file = pid_file::acquire(path);
+  INFO((file ? "" : file.failure().message));
+  REQUIRE(file);
+  CHECK(read_bytes(path) == own_pid);
+}
+
 TEST_CASE("the pid file holds the pid and a newline, and goes with its owner") {
   const temp_dir directory;
   const std::string path = directory / "task-runner.pid";

@@ -1,4 +1,5 @@
 // The state directory, made private and held by one daemon. One id names it for ever.
+#include "services/os/pid_file.hpp"
 #include "services/os/state_dir.hpp"
 #include "test/service/os_helper.hpp"
 #include "test/support/temp_dir.hpp"
@@ -115,6 +116,21 @@ TEST_CASE("a second daemon is kept out until the first has gone") {
     CHECK_FALSE(state_dir::open(directory.path()));
   }
   CHECK(state_dir::open(directory.path()));
+}
+
+TEST_CASE("what a killed daemon leaves behind for a moment keeps no successor out") {
+  const temp_dir directory;
+  const std::string state = directory / "state";
+  const std::string pid = directory / "pid";
+  process daemon(part_of_helper("outlived", {state, pid}));
+  REQUIRE(daemon.wait_output("held\n"));
+  CHECK_THAT(refusal_of(state, error_code::conflict), Contains("another task-runner uses"));
+  daemon.kill();
+  const auto opened = state_dir::open(state);
+  INFO((opened ? "" : opened.failure().message));
+  REQUIRE(opened);
+  CHECK(read_bytes(state + "/lock") == std::to_string(getpid()) + "\n");
+  CHECK(pid_file::acquire(pid));
 }
 
 TEST_CASE("a directory open to others is tightened where that is safe") {
