@@ -227,9 +227,13 @@ void queue_core::on_remove(const action_context& purpose, const change_answer& a
     answer(purpose.token, refusal_of(task_verb::remove, id, answered.after->state), effects);
     return;
   }
-  for (uint32_t attempt = 1; attempt <= answered.after->attempt; ++attempt)
+  const auto& value = *answered.after;
+  for (uint32_t attempt = 1; attempt <= value.attempt; ++attempt)
     effects.removed.push_back({id, attempt});
-  answer(purpose.token, *answered.after, effects);
+  task_transition deletion{id, value.name, value.attempt, value.state, std::nullopt, 0, 0};
+  deletion.deleted = true;
+  effects.transitions.push_back(std::move(deletion));
+  answer(purpose.token, value, effects);
 }
 
 void queue_core::on_release(const action_context& purpose, const change_answer& answered,

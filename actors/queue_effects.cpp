@@ -18,6 +18,10 @@ constexpr int64_t alarm_ms_max = 30'000;
 constexpr std::chrono::seconds check_period{30};
 
 void log_transition(const std::string& channel, const task_transition& change) {
+  if (change.deleted) {
+    log_event(log_level::debug, "task deleted", {{"channel", channel}, {"task_id", change.task_id}});
+    return;
+  }
   const auto level = change.state == task_state::dead       ? log_level::warning
                      : change.state == task_state::finished ? log_level::info
                                                             : log_level::debug;
@@ -134,7 +138,7 @@ void tell_history(queue_pointer self, queue_effects& effects) {
   if (!effects.removed.empty())
     history->discard(std::move(effects.removed));
   if (std::any_of(effects.transitions.begin(), effects.transitions.end(),
-                  [](const task_transition& change) { return is_terminal(change.state); }))
+                  [](const task_transition& change) { return is_terminal(change.state) && !change.deleted; }))
     history->task_ended();
 }
 
@@ -148,7 +152,7 @@ void tell_observer(queue_pointer self, const queue_effects& effects) {
   const auto now = self->state.dependencies.clock->now_ms();
   for (const auto& change : effects.transitions)
     events.push_back({change.task_id, self->state.dependencies.record.name, change.attempt, change.state,
-                      change.how, now});
+                      change.how, now, change.deleted});
   observer->on_task_events(events);
 }
 

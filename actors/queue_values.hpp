@@ -175,6 +175,8 @@ struct task_transition {
   wall_time_ms ready_at_ms = 0;
   /// Whether an attempt has ended by this: one that was handed out to be run.
   bool ended_attempt = false;
+  /// The task, which had ended in `state`, was deleted.
+  bool deleted = false;
 };
 
 /// What the actor shall do after an event, in this order: submit, load, run, stop, signal, settle, remove

@@ -123,6 +123,15 @@ task_reply completed(router_pointer self, task_reply reply) {
   return reply;
 }
 
+/// As its queue does where there is one.
+void tell_deletion(router_pointer self, const task& value) {
+  log_event(log_level::debug, "task deleted", {{"channel", value.channel}, {"task_id", value.id}});
+  auto* const observer = self->state.dependencies.observer;
+  if (observer != nullptr && observer->is_interested())
+    observer->on_task_events({{value.id, value.channel, value.attempt, value.state, std::nullopt,
+                               self->state.dependencies.clock->now_ms(), true}});
+}
+
 /// The task's channel does not exist any more: there is no queue to ask, and nothing of it waits or runs.
 void act_without_channel(router_pointer self, const act_on_task& what, task value,
                          const std::function<void(task_reply)>& done) {
@@ -155,6 +164,7 @@ void act_without_channel(router_pointer self, const act_on_task& what, task valu
               attempts.push_back({value.id, attempt});
             history->discard(std::move(attempts));
           }
+          tell_deletion(self, value);
           task_reply reply;
           reply.value = change.after ? *change.after : value;
           done(std::move(reply));

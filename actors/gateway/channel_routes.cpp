@@ -15,10 +15,17 @@ void answer_channel(const gateway_pointer& shared, const std::string& name, cons
       });
 }
 
-void list(const gateway_pointer& shared, const http_request&, const http_responder& responder) {
+void list(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
+  // All of them, unless less is asked for: there are no more.
+  auto page = decode_name_page(request, channels_max, channels_max);
+  if (!page) {
+    responder.fail(page.failure());
+    return;
+  }
   ask_actor<status_reply>(shared, shared->router, get_status{"", 0}, responder,
-                          [responder](const status_reply& answer) {
-                            responder.send_envelope(200, "ok", render_channel_list(answer.channels));
+                          [responder, page = *std::move(page)](const status_reply& answer) {
+                            responder.send_envelope(
+                                200, "ok", render_channel_list(answer.channels, page.after, page.limit));
                           });
 }
 

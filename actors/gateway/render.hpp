@@ -61,8 +61,10 @@ std::string render_bulk(const tasks_reply& reply);
 /// A channel as a resource: name, state, settings as PATCH takes them, workers in force, counts.
 std::string render_channel_resource(const channel_status& channel);
 
-/// `{"items":[…],"next":null}`
-std::string render_channel_list(const std::vector<channel_status>& channels);
+/// Those behind the name `after`, at most `limit`: `{"items":[…],"next":null}`, or where to go on. The
+/// channels come by name.
+std::string render_channel_list(const std::vector<channel_status>& channels, std::string_view after,
+                                size_t limit);
 
 /// `{"looked_at":N,"unread":N,"truncated":B,"groups":N,"items":[{"outcome":{…},"fingerprint":S or null,
 /// "line":S or null,"count":N,"sample_id":S,"newest_ended_at":TIME,"oldest_ended_at":TIME,"channels":[…],

@@ -1,7 +1,10 @@
 // Rendering of channels as resources.
 #include "actors/gateway/render.hpp"
 #include "actors/gateway/render_parts.hpp"
+#include "actors/gateway/requests.hpp"
 #include "services/wire/task_options_json.hpp"
+
+#include <algorithm>
 
 namespace task_runner {
 
@@ -58,13 +61,25 @@ std::string render_channel_resource(const channel_status& channel) {
   return text;
 }
 
-std::string render_channel_list(const std::vector<channel_status>& channels) {
+std::string render_channel_list(const std::vector<channel_status>& channels, std::string_view after,
+                                size_t limit) {
+  auto one = std::find_if(channels.begin(), channels.end(),
+                          [after](const channel_status& channel) { return channel.record.name > after; });
+
   std::string text;
   json_writer json(text);
   json.begin_object().key("items").begin_array();
-  for (const auto& channel : channels)
-    write_resource(json, channel);
-  json.end_array().key("next").null().end_object();
+  const channel_status* last = nullptr;
+  for (; one != channels.end() && limit > 0; ++one, --limit) {
+    write_resource(json, *one);
+    last = &*one;
+  }
+  json.end_array().key("next");
+  if (one != channels.end() && last != nullptr)
+    json.value(encode_cursor(last->record.name));
+  else
+    json.null();
+  json.end_object();
   return text;
 }
 

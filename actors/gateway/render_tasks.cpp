@@ -151,7 +151,10 @@ std::string render_task(const task_reply& reply) {
   std::string text;
   json_writer json(text);
   write_task(json, value);
-  json.member("max_attempts", reply.max_attempts).key("options").begin_object();
+  json.member("attempts_before", value.attempts_before)
+      .member("max_attempts", reply.max_attempts)
+      .key("options")
+      .begin_object();
   write_task_options(json, options);
   json.end_object();
   write_attempts(json, value, reply.attempts);

@@ -201,6 +201,21 @@ result<uint64_t> decode_number(const http_request& request, std::string_view nam
   return number;
 }
 
+result<name_page> decode_name_page(const http_request& request, uint32_t otherwise, uint32_t limit_max) {
+  for (const auto& parameter : request.query_parameters)
+    if (parameter.name != "limit" && parameter.name != "cursor")
+      return unknown_member(parameter.name, "limit, cursor");
+  const auto limit = decode_limit(request, otherwise, limit_max);
+  if (!limit)
+    return limit.failure();
+  name_page page;
+  page.limit = *limit;
+  if (const auto cursor = request.query("cursor"))
+    if (auto taken = put(decode_name_cursor(*cursor), page.after); !taken)
+      return taken.failure();
+  return page;
+}
+
 result<uint32_t> decode_limit(const http_request& request, uint32_t otherwise, uint32_t limit_max) {
   auto number = decode_number(request, "limit", otherwise);
   if (!number)

@@ -80,6 +80,17 @@ std::string encode_cursor(std::string_view name);
 /// The name behind which a listing goes on; what has it may be gone by now.
 result<std::string> decode_name_cursor(std::string_view cursor);
 
+/// A page of what is listed by name.
+struct name_page {
+  /// The name behind which it begins; empty: with the first.
+  std::string after;
+  uint32_t limit = 0;
+};
+
+/// The query of a listing by name: `cursor`, and `limit` of 1 to `limit_max`, `otherwise` when it is not
+/// given. Other members are refused.
+result<name_page> decode_name_page(const http_request& request, uint32_t otherwise, uint32_t limit_max);
+
 /// `limit` of a listing: 1 to `limit_max`, `otherwise` when it is not given.
 result<uint32_t> decode_limit(const http_request& request, uint32_t otherwise, uint32_t limit_max);
 

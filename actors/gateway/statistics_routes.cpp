@@ -75,27 +75,15 @@ void show(const gateway_pointer& shared, const http_request& request, const http
     responder.fail(found.failure());
 }
 
-/// The channel behind which a listing goes on, which may be gone by now; empty: from the first.
-result<std::string> decode_place(const http_request& request) {
-  const auto cursor = request.query("cursor");
-  return cursor ? decode_name_cursor(*cursor) : std::string();
-}
-
 void list(const gateway_pointer& shared, const http_request& request, const http_responder& responder) {
-  for (const auto& parameter : request.query_parameters)
-    if (parameter.name != "limit" && parameter.name != "cursor") {
-      responder.fail(unknown_member(parameter.name, "limit, cursor"));
-      return;
-    }
-  const auto limit = decode_limit(request, channels_limit_default, channels_limit_max);
-  const auto after = decode_place(request);
-  if (!limit || !after) {
-    responder.fail(limit ? after.failure() : limit.failure());
+  const auto page = decode_name_page(request, channels_limit_default, channels_limit_max);
+  if (!page) {
+    responder.fail(page.failure());
     return;
   }
   // One more than is wanted, to know whether there are more.
-  const auto found = shared->statistics->read_channels(*after, *limit + size_t{1});
-  responder.send_envelope(200, "ok", render_channel_statistics_page(found, *limit));
+  const auto found = shared->statistics->read_channels(page->after, page->limit + size_t{1});
+  responder.send_envelope(200, "ok", render_channel_statistics_page(found, page->limit));
 }
 
 } // namespace

@@ -63,6 +63,21 @@ std::string blocker_text(const json_value& one) {
   return text;
 }
 
+/// The running or last attempt, and how many there may be. Those before a retry by hand count no more; with
+/// those that were lost in crashes there may be more than may fail.
+std::string attempt_count(const json_value& task) {
+  const auto attempt = task["attempt"].whole();
+  const auto before = task["attempts_before"].whole();
+  const auto most = task["max_attempts"].whole();
+  if (attempt - before > most)
+    return std::to_string(attempt);
+  const auto limit = " of " + std::to_string(most);
+  if (before == 0)
+    return std::to_string(attempt) + limit;
+  return std::to_string(attempt) + " (" + std::to_string(attempt - before) + limit +
+         " since the retry by hand)";
+}
+
 } // namespace
 
 int exit_code_of(const json_value& task) {
@@ -154,11 +169,7 @@ std::string task_details(const json_value& task, const console& terminal) {
   append_detail(text, "channel", printable(task["channel"].text()));
   append_detail(text, "name", name == command ? std::string() : name);
   append_detail(text, "command", command);
-  // Those before a retry by hand count no more.
-  const auto attempt = task["attempt"].whole();
-  const auto most = task["max_attempts"].whole();
-  append_detail(text, "attempt",
-                std::to_string(attempt) + (attempt <= most ? " of " + std::to_string(most) : std::string()));
+  append_detail(text, "attempt", attempt_count(task));
   append_detail(text, "pushed", task["created_at"].text());
   append_detail(text, "not before", task["execute_at"].text());
   append_detail(text, "started", task["started_at"].text());

@@ -10,7 +10,7 @@
 
 namespace task_runner {
 
-/// A task has entered a state.
+/// A task has entered a state, or was deleted.
 struct task_event {
   std::string task_id;
   std::string channel;
@@ -20,6 +20,8 @@ struct task_event {
   /// How the attempt ended, or why a task that waited was cancelled; unset for other changes.
   std::optional<outcome> how;
   wall_time_ms at_ms = 0;
+  /// By a person, not by retention; it had ended in `state`, and nothing more is told of it.
+  bool deleted = false;
 };
 
 /// Hears of tasks. Thread-safe; no call blocks. What happened while nobody was interested, and around the

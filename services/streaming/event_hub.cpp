@@ -99,11 +99,12 @@ std::string render_view(const std::string& name, const channel_view& view, uint6
 std::string render_task_event(const task_event& event) {
   std::string data;
   json_writer json(data);
-  json.begin_object()
-      .member("id", event.task_id)
-      .member("channel", event.channel)
-      .member("state", to_string(event.state))
-      .member("attempt", event.attempt);
+  json.begin_object().member("id", event.task_id).member("channel", event.channel);
+  if (event.deleted) {
+    json.member("deleted", true).member("at", format_time(event.at_ms)).end_object();
+    return data;
+  }
+  json.member("state", to_string(event.state)).member("attempt", event.attempt);
   auto how = event.how;
   if (how && how->error.size() > reason_max)
     how->error = whole_characters(std::string_view(how->error).substr(0, reason_max));

@@ -255,6 +255,8 @@ private:
   static bool take_event(const attempt_key& key, followed& attempt, const task_event& event) {
     if (attempt.end)
       return true;
+    if (event.deleted)
+      return false;
     const bool is_ours = event.attempt == key.attempt;
     if (event.attempt < key.attempt) {
       if (is_terminal(event.state))

@@ -234,6 +234,23 @@ scenario('a task is killed, tried again and deleted from its menu', async ({ pag
   assert.equal((await fetch(`${daemon.own_url}/api/v1/tasks/to-be-killed`)).status, 404);
 });
 
+scenario('a task that somebody else deletes goes from the list, and its own page says so', async ({ page, open, daemon }) => {
+  await daemon.push({ id: 'deleted-elsewhere', task: 'deleted elsewhere', channel: 'default', command: { name: 'false' } });
+  await daemon.wait_state('deleted-elsewhere', 'dead');
+  await open('tasks');
+  const row = row_of(page, 'deleted elsewhere');
+  await row.waitFor();
+  // Nothing is loaded anew once "Live" is off: what goes then goes by what is told.
+  await page.getByRole('button', { name: 'Live' }).click();
+  const other = await page.context().newPage();
+  await other.goto(page.url().replace(/tasks.*$/, 'tasks/deleted-elsewhere'));
+  await other.getByRole('heading', { name: 'deleted elsewhere' }).waitFor();
+  await daemon.api('DELETE', '/api/v1/tasks/deleted-elsewhere');
+  await row.waitFor({ state: 'detached' });
+  await other.getByText('This task has been deleted.').waitFor();
+  await other.close();
+});
+
 scenario('many are chosen and ended together, after they were counted', async ({ page, open, daemon }) => {
   const ids = ['bulk-1', 'bulk-2', 'bulk-3'];
   for (const id of ids)

@@ -68,6 +68,18 @@ TEST_CASE("a task shows how often it may be tried: by its own word, else by its 
   CHECK(runner.task(own).at("max_attempts") == 2);
 }
 
+TEST_CASE("attempts before a retry by hand are told, and count no more") {
+  test_daemon runner;
+  const auto id = push_json(runner, {{"task", "exit 1"}, {"max_attempts", 2}, {"backoff_s", 0}});
+  const auto first = runner.settled(id);
+  CHECK(first.at("attempt") == 2);
+  CHECK(first.at("attempts_before") == 0);
+  CHECK(data_of(runner, "POST", tasks + "/" + id + "/retry").at("attempts_before") == 2);
+  const auto second = runner.settled(id);
+  CHECK(second.at("attempt") == 4);
+  CHECK(second.at("attempts_before") == 2);
+}
+
 TEST_CASE("a verb answers with all attempts of the task, as a look at it does") {
   test_daemon runner;
   const auto id =

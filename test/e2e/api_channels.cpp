@@ -55,6 +55,33 @@ TEST_CASE("a channel is made with its settings and shown with them") {
   CHECK(names == std::vector<std::string>{"biz", "cron", "default", "form", "mail"});
 }
 
+TEST_CASE("channels are listed in pages, each once, also while some are removed") {
+  test_daemon runner;
+  for (const auto* name : {"a", "b", "c", "Z", "d.e"})
+    runner.create_channel(name);
+  const auto page_from = [&](const std::string& query) {
+    auto page = data_of(runner, "GET", channels + "?limit=3" + query);
+    std::vector<std::string> names;
+    for (const auto& item : page.at("items"))
+      names.push_back(item.at("name"));
+    return std::pair(names, page.at("next"));
+  };
+  const auto [first, behind_first] = page_from("");
+  CHECK(first == std::vector<std::string>{"Z", "a", "b"});
+  REQUIRE(behind_first.is_string());
+  // The one that the page ended with may be gone when the next is asked for.
+  data_of(runner, "DELETE", channels + "/b");
+  const auto [second, behind_second] = page_from("&cursor=" + behind_first.get<std::string>());
+  CHECK(second == std::vector<std::string>{"biz", "c", "cron"});
+  const auto [third, end] = page_from("&cursor=" + behind_second.get<std::string>());
+  CHECK(third == std::vector<std::string>{"d.e", "default"});
+  CHECK(end.is_null());
+  CHECK(runner.http().get(channels + "?limit=0").status == 422);
+  CHECK(runner.http().get(channels + "?limit=4097").status == 422);
+  CHECK(runner.http().get(channels + "?cursor=x").status == 400);
+  CHECK(runner.http().get(channels + "?page=2").status == 400);
+}
+
 TEST_CASE("a channel that is wrong, or exists, is refused") {
   test_daemon runner;
   for (const auto& [body, status, says] : std::vector<std::tuple<json, int, std::string>>{

@@ -20,7 +20,7 @@ nlohmann::json await_state(event_client& client, const std::string& id, const st
     if (event->name != "task")
       continue;
     auto data = event->json();
-    if (data.at("id") == id && data.at("state") == state)
+    if (data.at("id") == id && data.value("state", "") == state)
       return data;
   }
   throw std::runtime_error("the stream ended before task " + id + " was " + state);
@@ -48,6 +48,33 @@ TEST_CASE("events tell of every task that ends, with its outcome") {
   CHECK(await_state(client, waiting, "running").at("outcome").is_null());
   data_of(runner, "POST", "/api/v1/tasks/" + waiting + "/cancel", nlohmann::json::object());
   await_state(client, waiting, "cancelled");
+}
+
+TEST_CASE(
+    "events tell of tasks that somebody deletes, one by one or many at once, also without their channel") {
+  test_daemon runner;
+  runner.create_channel("gone");
+  const auto one = runner.push_line("exit 1");
+  const auto many = runner.push_line("exit 2");
+  const auto orphan = runner.push_line("exit 3", "gone");
+  for (const auto& id : {one, many, orphan})
+    REQUIRE(runner.settled(id).at("state") == "dead");
+  data_of(runner, "DELETE", "/api/v1/channels/gone");
+  auto client = listen(runner, "?types=task");
+  const auto await_deletion = [&client] {
+    auto data = client.expect("task");
+    CHECK(data.at("deleted") == true);
+    CHECK_FALSE(data.contains("state"));
+    CHECK(data.at("at").get<std::string>().size() == 24);
+    return data.at("id").get<std::string>() + " of " + data.at("channel").get<std::string>();
+  };
+  data_of(runner, "DELETE", "/api/v1/tasks/" + one);
+  CHECK(await_deletion() == one + " of default");
+  CHECK(data_of(runner, "POST", "/api/v1/tasks:delete", {{"state", "dead"}, {"channel", "default"}})
+            .at("done") == 1);
+  CHECK(await_deletion() == many + " of default");
+  data_of(runner, "DELETE", "/api/v1/tasks/" + orphan);
+  CHECK(await_deletion() == orphan + " of gone");
 }
 
 TEST_CASE("events tell of channels as their counts change") {

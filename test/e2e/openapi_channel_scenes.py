@@ -46,6 +46,12 @@ def channels(calls: api) -> None:
     calls.call("change_channel", 404, {"channel": "none"}, body={})
     calls.call("change_channel", 422, mail, body={"tasks_max": 0})
     calls.call("list_channels", 200)
+    page = calls.data("list_channels", query={"limit": "1"})
+    calls.call("list_channels", 200, query={"limit": "4096", "cursor": page["next"]})
+    for wrong in ({"colour": "red"}, {"cursor": "x"}):
+        calls.call("list_channels", 400, query=wrong)
+    for limit in ("0", "4097"):
+        calls.call("list_channels", 422, query={"limit": limit})
     calls.call("show_channel", 404, {"channel": "none"})
 
     for id in ("pause_channel", "resume_channel", "drain_channel"):

@@ -238,6 +238,8 @@ def following(calls: api) -> None:
         for channel in (PLAIN, "heard"):
             failed["id"] = push(calls, "exit 1", channel)
             await_state(calls, failed["id"], "dead")
+            if channel == PLAIN:
+                calls.call("delete_task", 200, failed)
         remove_channel(calls, "heard")
 
     first = calls.stream("follow_events", until='"removed":true', meanwhile=happen)
@@ -246,7 +248,7 @@ def following(calls: api) -> None:
     )
     for heard in (first, again):
         if ("dead", failed["id"]) not in [
-            (data["state"], data["id"]) for _, name, data in heard if name == "task"
+            (data.get("state"), data["id"]) for _, name, data in heard if name == "task"
         ]:
             calls.fault("follow_events", f"nothing is told of task {failed}: {heard}")
     calls.stream(

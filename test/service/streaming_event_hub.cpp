@@ -82,6 +82,9 @@ TEST_CASE("what is told of a task") {
   CHECK(render_task_event(event).size() < 1'300);
   event.how.reset();
   CHECK(render_task_event(event).find(R"("outcome":null)") != std::string::npos);
+  event.deleted = true;
+  CHECK(render_task_event(event) ==
+        R"({"id":"t-1","channel":"mail","deleted":true,"at":"2023-11-14T22:13:20.123Z"})");
 }
 
 TEST_CASE("what is told of a channel") {

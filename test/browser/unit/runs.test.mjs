@@ -28,6 +28,7 @@ test('a task that never started is no run', () => {
   const book = new RunBook();
   book.take_task(task({ attempt: 0, started_at: null, state: 'cancelled' }));
   assert.equal(book.take_event(event({ attempt: 0, state: 'cancelled' })), null);
+  assert.equal(book.take_event({ id: 'a', channel: 'mail', deleted: true, at: at(0) }), null);
   assert.equal(book.size, 0);
 });
 

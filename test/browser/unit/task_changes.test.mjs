@@ -24,6 +24,13 @@ test('a failed attempt that is tried again keeps its times', () => {
   assert.deepEqual([delayed.state, delayed.outcome.code, delayed.started_at], ['delayed', 1, '2026-01-31T12:00:00.000Z']);
 });
 
+test('a deleted task stays as it was last seen, and none comes in', () => {
+  const event = { id: 'b', channel: 'mail', deleted: true, at: '2026-01-31T12:00:01.000Z' };
+  assert.equal(changed_by(task, event), task);
+  for (const sort of ['-created', 'created', '-ended', 'ended'])
+    assert.ok(!comes_in(event, { items: [], next: null, sort, by_state: false }), sort);
+});
+
 test('new is what was pushed after the newest that is shown', () => {
   const older = '01a20a14-b28b-73ab-b928-c62888345cea';
   const newer = '01a20a14-b39e-76c3-b2e8-13d85b564522';

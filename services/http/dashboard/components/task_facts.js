@@ -26,6 +26,18 @@ function options_of({ options }) {
   return rows;
 }
 
+/**
+ * The running or last attempt, and how many there may be. Those before a retry by hand do not count; with those that were
+ * lost in crashes there may be more.
+ */
+function attempt_count({ attempt, attempts_before, max_attempts }) {
+  const since = attempt - attempts_before;
+  if (since > max_attempts)
+    return count(attempt);
+  const counted = `${count(since)} of ${count(max_attempts)}`;
+  return attempts_before === 0 ? counted : `${count(attempt)}: ${counted} since the retry by hand`;
+}
+
 /** Text that scrolls where it is long, for keys as well. */
 const long_text = (label, text) => html`<code class="fact-command" tabindex="0" role="region" aria-label=${label}>${text}</code>`;
 
@@ -42,8 +54,7 @@ export function TaskFacts({ task, now }) {
     task.ended_at && ['Ended', html`<${At} at=${task.ended_at} now=${now} />`],
     task.started_at && ['Run time', html`<${RunTime} task=${task} now=${now} />`],
     task.outcome && ['Outcome', html`<${Outcome} of=${task.outcome} />${task.outcome?.error && html`<span class="soft">: ${task.outcome.error}</span>`}`],
-    // One that somebody had run again may have had more than it may have by itself.
-    ['Attempts', task.attempt > task.max_attempts ? count(task.attempt) : `${count(task.attempt)} of ${count(task.max_attempts)}`],
+    ['Attempts', attempt_count(task)],
     task.recoveries > 0 && ['Lost to crashes', count(task.recoveries)],
     task.priority !== 0 && ['Priority', String(task.priority)],
     task.expires_at && ['Expires', html`<${At} at=${task.expires_at} now=${now} />`],

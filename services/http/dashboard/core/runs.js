@@ -88,8 +88,9 @@ export class RunBook {
    * Takes an event about a task. Returns what the lists must be asked for, as events have no names and short runs only
    * an end: 'running', 'ended', 'attempts', or null.
    */
-  take_event({ id, channel, state, attempt, outcome, at }) {
-    if (attempt === 0)
+  take_event({ id, channel, state, attempt, outcome, at, deleted }) {
+    // What has run stays in the picture, also when nothing else is left of it.
+    if (deleted || attempt === 0)
       return null;
     const key = `${id}/${attempt}`;
     const at_ms = Date.parse(at);

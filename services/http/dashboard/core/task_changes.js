@@ -2,8 +2,10 @@
 
 const terminal = new Set(['finished', 'dead', 'cancelled']);
 
-/** The task as it stands after the event {state, attempt, outcome, at}. */
+/** The task as it stands after the event {state, attempt, outcome, at}, or as it last stood before {deleted}. */
 export function changed_by(task, event) {
+  if (event.deleted)
+    return task;
   const { state, attempt, outcome, at } = event;
   const now = { ...task, state, attempt, outcome };
   if (state === 'running')
@@ -33,6 +35,8 @@ export function is_newer_than({ id, attempt }, newest) {
  * place behind a full page. `by_state`: only some states are shown, so that older tasks come in as well.
  */
 export function comes_in(event, { items, next, sort, by_state }) {
+  if (event.deleted)
+    return false;
   if (sort === '-ended' || sort === 'ended')
     return terminal.has(event.state) && (sort === '-ended' || !next);
   const is_oldest_first = sort === 'created';

@@ -45,7 +45,7 @@ export function useTaskList(view, may_follow) {
   }, [key]);
   const ask = usePaced(reload, refresh_ms);
 
-  const items = useMemo(() => (data?.items ?? []).map((task) => {
+  const items = useMemo(() => (data?.items ?? []).filter(({ id }) => !changes.get(id)?.deleted).map((task) => {
     const event = changes.get(task.id);
     return event ? changed_by(task, event) : task;
   }), [data, changes]);

@@ -1,4 +1,4 @@
-// One task, kept current: loaded again when the stream tells of it, and now and then, as a deletion is told by nobody.
+// One task, kept current: loaded again when the stream tells of it, and now and then, as nobody tells of what retention deletes.
 import { tasks as api } from './api.js';
 import { useState } from './html.js';
 import { useEvents } from './live.js';

@@ -24,9 +24,9 @@ const groups_max = 100;
 /** Names that the field of channels offers; others can be typed. */
 const offers_max = 200;
 
-/** Whether an event may have changed the groups: a task that died, or one that waits again after it had. */
+/** Whether an event may have changed the groups: a task that died, one that waits again after it had, or one that is gone. */
 const concerns = (channel) => ({ kind, data }) => kind === 'reset' || (kind === 'task' && (!channel || data.channel === channel)
-  && (data.state === 'dead' || (data.state === 'pending' && data.attempt > 0)));
+  && (data.deleted || data.state === 'dead' || (data.state === 'pending' && data.attempt > 0)));
 
 async function load(channel, period, signal) {
   const ended_from = period.length_ms === null ? null : new Date(Date.now() - period.length_ms).toISOString();
