@@ -20,6 +20,10 @@ head_reading refuse(int status, std::string message) {
   return reading;
 }
 
+head_reading refuse_long_line(size_t header_max) {
+  return refuse(414, "the request line is longer than " + std::to_string(header_max) + " bytes");
+}
+
 bool has_control_character(std::string_view text) noexcept {
   for (char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -166,6 +170,8 @@ head_reading head_reader::read(std::string_view input) {
     scanned_ = feed + 1;
     if (feed == line_start_ || input[feed - 1] != '\r')
       return refuse(400, "a line ends with LF alone; expected CR LF");
+    if (line_start_ == 0 && feed + 1 > header_max_)
+      return refuse_long_line(header_max_);
     const bool empty_line = feed == line_start_ + 1;
     if (empty_line) {
       if (feed + 1 > header_max_)
@@ -179,7 +185,7 @@ head_reading head_reader::read(std::string_view input) {
   }
   if (scanned_ > header_max_) {
     if (line_start_ == 0)
-      return refuse(414, "the request line is longer than " + std::to_string(header_max_) + " bytes");
+      return refuse_long_line(header_max_);
     return refuse(431, "the headers are larger than " + std::to_string(header_max_) + " bytes");
   }
   return {};

@@ -151,6 +151,7 @@ TEST_CASE("a head over its limit is refused as soon as that is certain, one at t
   CHECK(read_head(head_of(1'500).substr(0, 1'000)).what == head_reading::kind::incomplete);
   CHECK(read_head(head_of(1'500).substr(0, 1'001)).refusal.status == 431);
   CHECK(read_head("GET /" + std::string(1'000, 'x')).refusal.status == 414);
+  CHECK(read_head("GET /" + std::string(1'000, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n").refusal.status == 414);
 }
 
 TEST_CASE("keep-alive follows version and Connection") {
