@@ -1,6 +1,6 @@
 // The page of channels, used as a person would: found by what stands on it.
 import assert from 'node:assert/strict';
-import { dashboard_tests, focused } from './support/dashboard.mjs';
+import { check_page, dashboard_tests, focused, widths } from './support/dashboard.mjs';
 import { set_scene } from './support/scene.mjs';
 import { until } from './support/wait.mjs';
 
@@ -111,6 +111,46 @@ scenario('a channel that was empty is not removed with what has come since', asy
   await row_of(page, 'empty').waitFor({ state: 'detached' });
 });
 
+scenario('on a narrow screen all of a channel is seen and reached without going sideways', async ({ page, open, daemon }) => {
+  await daemon.api('POST', '/api/v1/channels', { name: 'a-channel-with-quite-a-long-name-that-somebody-chose', worker: 3 });
+  await open('channels');
+  const region = page.getByRole('region', { name: 'Table of channels' });
+  for (const name of ['video', 'a-channel-with-quite-a-long-name-that-somebody-chose']) {
+    const row = row_of(page, name);
+    await row.waitFor();
+    for (const part of [row.getByRole('link', { name, exact: true }), row.getByRole('group', { name: `Workers of ${name}` }),
+      row.getByRole('button', { name: `Pause ${name}` }), row.getByRole('button', { name: `More for ${name}` })]) {
+      const { x, width } = await part.boundingBox();
+      assert.ok(x >= 0 && x + width <= widths.narrow.width, `${name}: from ${x} to ${x + width}`);
+    }
+  }
+  const [content, shown] = await region.evaluate((element) => [element.scrollWidth, element.clientWidth]);
+  assert.ok(content <= shown, `the table is ${content} pixels wide in ${shown}`);
+  await check_page(page);
+  await page.getByRole('button', { name: 'Dead', exact: true }).click();
+  await page.getByRole('columnheader', { name: 'Dead' }).and(page.locator('[aria-sort=descending]')).waitFor();
+
+  // What is told about a press covers no end of an output, and goes when Escape is pressed.
+  await page.getByRole('button', { name: 'Pause video' }).click();
+  const told = page.locator('.notice').filter({ hasText: 'video is paused' });
+  await told.waitFor();
+  const { y, height } = await told.boundingBox();
+  assert.ok(y + height < widths.narrow.height / 4, `it ends at ${y + height}`);
+  await page.keyboard.press('Escape');
+  await told.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Resume video' }).click();
+  await row_of(page, 'video').getByText('open').waitFor();
+  await daemon.api('DELETE', '/api/v1/channels/a-channel-with-quite-a-long-name-that-somebody-chose');
+}, { size: widths.narrow });
+
+scenario('a paused channel can be drained: what runs is waited for', async ({ page, open, daemon }) => {
+  await daemon.api('POST', '/api/v1/channels', { name: 'ebbs', worker: 1 });
+  await daemon.api('POST', '/api/v1/channels/ebbs/pause');
+  await open('channels');
+  await choose(page, 'ebbs', 'Drain');
+  await notice(page, 'ebbs is drained.').waitFor();
+});
+
 scenario('a channel is paused, goes on, and is drained', async ({ page, open, daemon }) => {
   await open('channels');
   const row = row_of(page, 'reports');
@@ -204,7 +244,8 @@ scenario('the menu of a channel is used by keys alone', async ({ page, open, dae
   await page.keyboard.press('Enter');
   const menu = page.getByRole('group', { name: 'More for backup' });
   await focused(page, menu.getByRole('button', { name: 'Push a task here …' }));
-  // "Drain" is of no use in a paused channel, and is passed over.
+  await page.keyboard.press('ArrowDown');
+  await focused(page, menu.getByRole('button', { name: 'Drain' }));
   await page.keyboard.press('ArrowDown');
   await focused(page, menu.getByRole('button', { name: 'Settings …' }));
   await page.keyboard.press('Escape');

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { dashboard_tests, open_view } from './support/dashboard.mjs';
 
 const scenario = dashboard_tests();
+/** Requests fail while nobody is there, and the browser says so. */
+const away = /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|answered 50[23]|status of 50[23]/;
 const titles = ['Overview', 'Channels', 'Tasks', 'Workers', 'Dead letters', 'Actors'];
 
 scenario('the page loads from the daemon alone, and within its rules', async ({ page, open, daemon }) => {
@@ -104,12 +106,32 @@ scenario('it is light or dark as the system is, and as somebody chooses, also af
 });
 
 scenario('it says that the daemon is away, and goes on by itself when it is back', async ({ page, open, watch, daemon }) => {
-  // Requests fail while nobody is there, and the browser says so.
-  watch.allow(/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|answered 50[23]|status of 50[23]/);
+  watch.allow(away);
   await open();
   await daemon.stop();
   await page.getByRole('status').filter({ hasText: /^not connected$/ }).waitFor();
   await daemon.start();
+  await page.getByRole('status').filter({ hasText: /^live$/ }).waitFor();
+});
+
+scenario('the run time of a task stands still while nobody can tell whether it runs', async ({ page, open, watch, daemon }) => {
+  watch.allow(away);
+  await daemon.push({ id: 'runs-on', channel: 'default', command: { name: 'sleep', args: ['3600'] } });
+  await daemon.wait_state('runs-on', 'running');
+  // The page's own clock, so that minutes go by at once.
+  await page.clock.install();
+  await open('tasks/runs-on');
+  const run_time = page.locator('dt', { hasText: /^Run time$/ }).locator('xpath=following-sibling::dd[1]');
+  await run_time.waitFor();
+  await page.clock.runFor(120_000);
+  await run_time.filter({ hasText: /^2 m/ }).waitFor();
+  await daemon.stop();
+  await page.getByRole('status').filter({ hasText: /^not connected$/ }).waitFor();
+  const known = await run_time.textContent();
+  await page.clock.runFor(600_000);
+  assert.equal(await run_time.textContent(), known);
+  await daemon.start();
+  await page.clock.runFor(10_000);
   await page.getByRole('status').filter({ hasText: /^live$/ }).waitFor();
 });
 

@@ -16,8 +16,8 @@ const numbers = [
 ];
 
 const distinct_modes = [
-  ['off', 'off: the same task may be pushed again at any time'],
-  ['until-finished', 'until-finished: not while the same one waits or runs'],
+  ['off', 'off (false): the same task may be pushed again at any time'],
+  ['until-finished', 'until-finished (true): not while the same one waits or runs'],
   ['while-pending', 'while-pending: not while the same one waits'],
 ];
 

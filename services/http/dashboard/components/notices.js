@@ -1,5 +1,6 @@
 // Notices that come and go, and the one question that may be open at a time. They are drawn once, by the frame.
 import { html, useEffect, useRef, useState } from '../core/html.js';
+import { useKeys } from '../core/keyboard.js';
 import { Icon } from './icons.js';
 
 /** How long a notice stays, milliseconds; failures longer, and for as long as somebody is at them. */
@@ -44,6 +45,14 @@ export function Notices() {
     set_shown(notices);
     return () => { show_notices = null; };
   }, []);
+  useKeys([{
+    key: 'Escape', does: 'close what was told last', run: () => {
+      if (notices.length === 0)
+        return false;
+      close(notices.at(-1).number);
+      return true;
+    },
+  }]);
   return html`<div class="notices" role="status" aria-live="polite">
     ${shown.map(({ number, text, kind, to }) => html`<div key=${number} class="notice ${kind}" data-notice=${number}>
       <span>${text}${to && html` <a href=${to.href}>${to.text}</a>`}</span>

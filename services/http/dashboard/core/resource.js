@@ -1,5 +1,6 @@
 // Data of the daemon that a component shows: loaded, loaded again as time goes by, and kept while it is loaded again.
 import { useCallback, useEffect, useRef, useState } from './html.js';
+import { useConnection } from './live.js';
 
 /**
  * Loads with `load(signal)` and returns {data, error, loading, reload}. It loads anew when a member of `depends_on`
@@ -54,12 +55,19 @@ export function useResource(load, depends_on = [], { every_ms = 0 } = {}) {
   return { ...state, reload };
 }
 
-/** The time of now, milliseconds, drawn anew every `every_ms`: for ages and run times that grow. */
+/**
+ * The time of now, milliseconds, drawn anew every `every_ms`: for ages and run times that grow. It stands still while the
+ * daemon is away: nobody knows then what goes on.
+ */
 export function useNow(every_ms = 1_000) {
   const [now, set_now] = useState(() => Date.now());
+  const is_away = useConnection() === 'lost';
   useEffect(() => {
+    if (is_away)
+      return undefined;
+    set_now(Date.now());
     const timer = setInterval(() => set_now(Date.now()), every_ms);
     return () => clearInterval(timer);
-  }, [every_ms]);
+  }, [every_ms, is_away]);
   return now;
 }

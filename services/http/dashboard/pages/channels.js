@@ -61,24 +61,25 @@ function Row({ channel, speed, edit }) {
   const { counts } = channel;
   const tasks_in = (state) => link(['tasks'], { channel: channel.name, state });
   const paused = is_paused(channel);
-  return html`<tr>
-    <td><a class="channel-name" href=${link(['tasks'], { channel: channel.name })}>${channel.name}</a></td>
-    <td><${ChannelState} channel=${channel} />${channel.error && html` <span class="soft">${channel.error}</span>`}</td>
-    <td><${Stepper} value=${channel.worker} label=${`Workers of ${channel.name}`} change=${(worker) => set_workers(channel, worker)} /></td>
-    <td class="number"><a href=${tasks_in('running')}>${count(counts.running)}</a></td>
-    <td class="number"><a href=${tasks_in('pending')} title=${count(counts.pending)}>${short_count(counts.pending)}</a></td>
-    <td class="number"><a href=${tasks_in('delayed')}>${short_count(counts.delayed)}</a></td>
-    <td class="number"><a href=${link(['dead-letters'], { channel: channel.name })}>${short_count(counts.dead_letters)}</a></td>
-    <td><${Filled} channel=${channel} /></td>
-    <td class="number">${counts.pending > 0 ? duration(speed?.oldest_wait_s) : '–'}</td>
-    <td class="number" title="When what waits will have been started, at the pace of the last minutes">${counts.pending > 0 ? duration(speed?.eta_s) : '–'}</td>
-    <td><div class="speed"><span class="number">${rate(speed?.ended_per_s)}</span>
+  // Roles, as on narrow screens the rows are no rows of a table for CSS.
+  return html`<tr role="row">
+    <td role="cell" class="column-name"><a class="channel-name" href=${link(['tasks'], { channel: channel.name })}>${channel.name}</a></td>
+    <td role="cell" class="column-state"><${ChannelState} channel=${channel} />${channel.error && html` <span class="soft">${channel.error}</span>`}</td>
+    <td role="cell" class="column-workers"><${Stepper} value=${channel.worker} label=${`Workers of ${channel.name}`} change=${(worker) => set_workers(channel, worker)} /></td>
+    <td role="cell" class="number" data-label="running"><a href=${tasks_in('running')}>${count(counts.running)}</a></td>
+    <td role="cell" class="number" data-label="pending"><a href=${tasks_in('pending')} title=${count(counts.pending)}>${short_count(counts.pending)}</a></td>
+    <td role="cell" class="number" data-label="delayed"><a href=${tasks_in('delayed')}>${short_count(counts.delayed)}</a></td>
+    <td role="cell" class="number" data-label="dead"><a href=${link(['dead-letters'], { channel: channel.name })}>${short_count(counts.dead_letters)}</a></td>
+    <td role="cell" class="column-share"><${Filled} channel=${channel} /></td>
+    <td role="cell" class="number" data-label="oldest wait">${counts.pending > 0 ? duration(speed?.oldest_wait_s) : '–'}</td>
+    <td role="cell" class="number" data-label="ETA" title="When what waits will have been started, at the pace of the last minutes">${counts.pending > 0 ? duration(speed?.eta_s) : '–'}</td>
+    <td role="cell" class="column-speed" data-label="ended"><div class="speed"><span class="number">${rate(speed?.ended_per_s)}</span>
       <${Sparkline} values=${speed?.finished} label=${`Tasks finished in ${channel.name}, minute by minute over the last hour`} /></div></td>
-    <td><div class="cell-actions">
+    <td role="cell" class="column-actions"><div class="cell-actions">
       <${IconButton} icon=${paused ? 'resume' : 'pause'} label=${paused ? `Resume ${channel.name}` : `Pause ${channel.name}`} onClick=${() => switch_channel(channel)} />
       <${Menu} label=${`More for ${channel.name}`} items=${[
         { label: 'Push a task here …', run: () => open_push({ channel: channel.name }) },
-        { label: 'Drain', disabled: paused, run: () => drain_channel(channel) },
+        { label: 'Drain', run: () => drain_channel(channel) },
         { label: 'Settings …', run: () => edit(channel) },
         { label: 'Remove …', danger: true, run: () => remove_channel(channel) },
       ]} />
@@ -104,7 +105,7 @@ export function Channels({ query }) {
     { key: '/', does: 'filter the channels', run: () => document.getElementById('channel-filter')?.focus() },
     { key: 'm', does: 'make a channel', run: () => edit({}) },
   ]);
-  const head = (name, text) => html`<th scope="col" class=${name === 'name' ? '' : 'number'} aria-sort=${order_name === name ? (name === 'name' ? 'ascending' : 'descending') : undefined}>
+  const head = (name, text) => html`<th scope="col" role="columnheader" class=${name === 'name' ? '' : 'number'} aria-sort=${order_name === name ? (name === 'name' ? 'ascending' : 'descending') : undefined}>
     <${Sorter} name=${name} order=${order}>${text}<//></th>`;
   return html`<${PageHead} title="Channels">
       <input id="channel-filter" type="search" placeholder="Filter by name" aria-label="Filter by name" value=${wanted}
@@ -116,10 +117,10 @@ export function Channels({ query }) {
     ${channels && html`<section class="panel" aria-label="Channels">
       ${found.length === 0
         ? html`<${Empty} title=${wanted ? 'No channel has such a name.' : 'There is no channel yet.'}>${wanted ? 'Clear the filter to see them all.' : 'Make one, then push a task to it.'}<//>`
-        : html`<div class="table-scroll" tabindex="0" role="region" aria-label="Table of channels"><table>
-          <thead><tr>${head('name', 'Channel')}<th scope="col">State</th><th scope="col">Workers</th>${head('running', 'Running')}${head('pending', 'Pending')}${head('delayed', 'Delayed')}${head('dead', 'Dead')}
-            <th scope="col">Share</th><th scope="col" class="number">Oldest wait</th><th scope="col" class="number">ETA</th><th scope="col" class="number" title="Tasks that ended, finished or dead: now, and over the last hour">Ended</th><th scope="col"><span class="for-screen-readers">Actions</span></th></tr></thead>
-          <tbody>${found.slice(0, rows_max).map((channel) => html`<${Row} key=${channel.name} channel=${channel} speed=${speeds.data?.get(channel.name)} edit=${edit} />`)}</tbody>
+        : html`<div class="table-scroll" tabindex="0" role="region" aria-label="Table of channels"><table class="channel-table" role="table">
+          <thead role="rowgroup"><tr role="row">${head('name', 'Channel')}<th scope="col" role="columnheader">State</th><th scope="col" role="columnheader">Workers</th>${head('running', 'Running')}${head('pending', 'Pending')}${head('delayed', 'Delayed')}${head('dead', 'Dead')}
+            <th scope="col" role="columnheader">Share</th><th scope="col" role="columnheader" class="number">Oldest wait</th><th scope="col" role="columnheader" class="number">ETA</th><th scope="col" role="columnheader" class="number" title="Tasks that ended, finished or dead: now, and over the last hour">Ended</th><th scope="col" role="columnheader"><span class="for-screen-readers">Actions</span></th></tr></thead>
+          <tbody role="rowgroup">${found.slice(0, rows_max).map((channel) => html`<${Row} key=${channel.name} channel=${channel} speed=${speeds.data?.get(channel.name)} edit=${edit} />`)}</tbody>
         </table></div>`}
       ${found.length > rows_max && html`<p class="panel-body soft">${count(found.length - rows_max)} more; filter by name to see them.</p>`}
     </section>`}

@@ -18,7 +18,7 @@ import { Empty, Failure, Loading, PageHead } from '../components/basics.js';
 /** The daemon reads thousands of outputs for an answer: it is asked at most this often, and takes up to 20 s. */
 const rest_ms = 4_000;
 const answer_ms = 30_000;
-/** Deletions come without an event. */
+/** What retention deletes comes without an event. */
 const refresh_ms = 30_000;
 const groups_max = 100;
 /** Names that the field of channels offers; others can be typed. */
