@@ -7,6 +7,7 @@
 #include "services/streaming/event_hub.hpp"
 #include "services/wire/comma_list.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -55,6 +56,9 @@ result<event_request> decode_event_request(const http_request& request) {
       return unknown_member(name, "channel, types, since");
     }
   }
+  auto& channels = wanted.filter.channels;
+  std::sort(channels.begin(), channels.end());
+  channels.erase(std::unique(channels.begin(), channels.end()), channels.end());
   // It counts more than the query, which a browser repeats as it was when it comes back.
   if (const auto last_id = last_event_id(request); !last_id.empty())
     wanted.since = last_id;

@@ -34,15 +34,14 @@ public:
   grouping& operator=(const grouping&) = delete;
 
   void fetch_page() {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until_ - steady::now());
-    if (left.count() <= 0) {
+    if (steady::now() >= until_) {
       found_.truncated = true;
       read_outputs();
       return;
     }
     const auto self = shared_from_this();
     ask<task_page_reply>(
-        shared_->via, shared_->router, wanted_, left,
+        shared_->via, shared_->router, wanted_, limits_.page_time_max,
         [self](task_page_reply& reply) {
           if (reply.failure)
             self->done_(*reply.failure);

@@ -27,6 +27,8 @@ struct grouping_limits {
   size_t tasks_max = 5'000;
   /// What has not been looked at by then is left out as well. Shorter than an HTTP request may take.
   std::chrono::milliseconds time_max{20'000};
+  /// How long a page of the list may take; with `time_max` it is less than an HTTP request may take.
+  std::chrono::milliseconds page_time_max{30'000};
   /// The newest tasks of a group that are named, as many as one verb takes.
   size_t ids_max = 1'000;
   /// Channels of a group that are named.

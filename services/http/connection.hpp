@@ -129,8 +129,6 @@ public:
   /// "address:port" of the client, looked up at the first call.
   const std::string& peer_address();
 
-  const http_rules& rules() const noexcept { return *rules_; }
-
 private:
   enum class phase : uint8_t {
     /// Between requests; nothing of the next one has come.

@@ -91,14 +91,6 @@ std::optional<std::string_view> http_request::query(std::string_view name) const
   return std::nullopt;
 }
 
-std::vector<std::string_view> http_request::query_all(std::string_view name) const {
-  std::vector<std::string_view> values;
-  for (const auto& one : query_parameters)
-    if (one.name == name)
-      values.emplace_back(one.value);
-  return values;
-}
-
 bool http_request::prefers(std::string_view media_type, std::string_view other) const {
   media_weights wanted;
   media_weights instead;

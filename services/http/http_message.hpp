@@ -49,8 +49,6 @@ struct http_request {
   std::string_view path_parameter(std::string_view name) const;
   /// The first query parameter of that name.
   std::optional<std::string_view> query(std::string_view name) const;
-  /// All query parameters of that name, in order.
-  std::vector<std::string_view> query_all(std::string_view name) const;
   /// Whether the Accept headers name `media_type` itself (such as "text/html"), and give it no less weight
   /// than `other`. A mere `*/*`, as curl sends it, does not count: whoever wants that type says so.
   bool prefers(std::string_view media_type, std::string_view other) const;

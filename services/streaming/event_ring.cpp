@@ -14,7 +14,7 @@ std::string_view to_string(event_kind kind) noexcept {
 
 bool event_filter::lets_through(event_kind kind, const std::string& channel) const {
   return (kind == event_kind::task ? tasks : counts) &&
-         (channels.empty() || std::find(channels.begin(), channels.end(), channel) != channels.end());
+         (channels.empty() || std::binary_search(channels.begin(), channels.end(), channel));
 }
 
 event_ring::event_ring(std::string epoch, event_ring_limits limits)

@@ -19,9 +19,11 @@ std::string_view to_string(event_kind kind) noexcept;
 
 /// What somebody wants to hear of.
 struct event_filter {
-  /// Empty: all.
+  /// By name, each once; empty: all.
   std::vector<std::string> channels;
+  /// Events about tasks.
   bool tasks = true;
+  /// Events about channels: their counts.
   bool counts = true;
 
   bool lets_through(event_kind kind, const std::string& channel) const;

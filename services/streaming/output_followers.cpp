@@ -13,6 +13,7 @@
 #include <set>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace task_runner {
@@ -47,7 +48,7 @@ struct news {
   std::vector<task_event> events;
   std::vector<task_sighting> seen;
   /// Tasks of which something was left out.
-  std::vector<std::string> missed;
+  std::unordered_set<std::string> missed;
 
   bool empty() const noexcept {
     return arrived.empty() && roused.empty() && events.empty() && seen.empty() && missed.empty();
@@ -119,7 +120,8 @@ public:
       return;
     {
       const std::lock_guard lock(desk_->mutex);
-      if (desk_->stopping)
+      // While the thread waits for a sick disk clients come and go; who is sent away comes back.
+      if (desk_->stopping || desk_->waiting.arrived.size() >= limits_.arrivals_max)
         return;
       ++desk_->followed_ids[one->key.task_id];
       desk_->interested.store(true, std::memory_order_relaxed);
@@ -151,9 +153,8 @@ public:
         auto& waiting = desk_->waiting;
         if (waiting.events.size() < limits_.news_max)
           waiting.events.push_back(event);
-        else if (std::find(waiting.missed.begin(), waiting.missed.end(), event.task_id) ==
-                 waiting.missed.end())
-          waiting.missed.push_back(event.task_id);
+        else
+          waiting.missed.insert(event.task_id);
       }
     }
     if (any)
@@ -169,8 +170,8 @@ private:
     for (;;) {
       news taken;
       {
-        std::unique_lock lock(desk_->mutex);
         const auto due = next_due();
+        std::unique_lock lock(desk_->mutex);
         const auto has_news = [this] { return desk_->stopping || !desk_->waiting.empty(); };
         if (due == steady::time_point::max())
           desk_->changed.wait(lock, has_news);

@@ -31,6 +31,8 @@ struct output_followers_limits {
   size_t events_per_turn = 16;
   /// Most news of tasks that wait for the thread; what is beyond it is looked up instead.
   size_t news_max = 4'096;
+  /// Most new followers that wait for the thread; the stream of one more ends, and its client comes back.
+  size_t arrivals_max = 4'096;
 };
 
 /// A task as it was found.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 
@@ -21,8 +22,9 @@ namespace {
 class written_outputs final : public attempt_output {
 public:
   result<output_stretch> read(const attempt_key& key, uint64_t offset, size_t length_max) override {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     ++reads_;
+    answers_.wait(lock, [this] { return !hangs_; });
     if (broken_)
       return error{error_code::unavailable, "the disk is gone"};
     const auto& text = texts_[key];
@@ -41,6 +43,12 @@ public:
     const std::lock_guard lock(mutex_);
     broken_ = true;
   }
+  /// Reads do not come back until this is called with false.
+  void hang(bool hangs) {
+    const std::lock_guard lock(mutex_);
+    hangs_ = hangs;
+    answers_.notify_all();
+  }
   int reads() {
     const std::lock_guard lock(mutex_);
     return reads_;
@@ -49,7 +57,9 @@ public:
 private:
   std::mutex mutex_;
   std::map<attempt_key, std::string> texts_;
+  std::condition_variable answers_;
   bool broken_ = false;
+  bool hangs_ = false;
   int reads_ = 0;
 };
 
@@ -276,6 +286,26 @@ TEST_CASE("what ends while nobody reads news is looked up when there was too muc
   const task_event retold{"a", "default", 1, task_state::running, std::nullopt, 0};
   runner.followers.on_task_events({retold, retold, {"a", "default", 1, over.state, over.last_outcome, 0}});
   CHECK(client.expect("end").at("state") == "finished");
+}
+
+TEST_CASE("while a disk hangs so many new followers wait, and the streams of others end") {
+  output_followers_limits limits;
+  limits.arrivals_max = 1;
+  following_server runner(limits);
+  for (const auto* id : {"a", "b", "c"}) {
+    runner.set(a_task(id, task_state::running));
+    runner.outputs.write({id, 1}, "something");
+  }
+  runner.outputs.hang(true);
+  auto first = runner.follow("a");
+  REQUIRE(wait_until([&] { return runner.outputs.reads() == 1; }));
+  std::vector<event_client> later;
+  later.push_back(runner.follow("b"));
+  later.push_back(runner.follow("c"));
+  CHECK(wait_until([&] { return runner.counters().streams_open == 2; }));
+  runner.outputs.hang(false);
+  CHECK(first.expect("output").at("text") == "something");
+  CHECK(std::count_if(later.begin(), later.end(), [](auto& one) { return one.next().has_value(); }) == 1);
 }
 
 TEST_CASE("streams end when the followers are stopped, and later ones at once") {
