@@ -17,6 +17,10 @@ namespace {
 /// One channel's figures, or the sum of those that have no lines of their own.
 struct channel_figures {
   std::string channel;
+  /// Of one channel, not a sum.
+  bool is_alone = false;
+  /// Channels that were added.
+  size_t channels = 0;
   channel_counts counts;
   uint64_t workers = 0;
   double next_wait_s = 0;
@@ -30,8 +34,10 @@ void add(channel_figures& to, const channel_metrics& one, wall_time_ms now_ms) {
   to.counts.held += counts.held;
   to.counts.delayed += counts.delayed;
   to.counts.running += counts.running;
-  to.counts.paused = to.counts.paused || counts.paused;
-  if (counts.next_ready_at_ms != 0)
+  // A sum is paused where all of it is; what waits in a paused channel says nothing of the others.
+  const bool is_first = to.channels++ == 0;
+  to.counts.paused = counts.paused && (is_first || to.counts.paused);
+  if (counts.next_ready_at_ms != 0 && (to.is_alone || !counts.paused))
     to.next_wait_s = std::max(
         to.next_wait_s, static_cast<double>(std::max<int64_t>(now_ms - counts.next_ready_at_ms, 0)) / 1000.0);
   to.workers += one.workers();
@@ -53,6 +59,7 @@ std::vector<channel_figures> figures_of(const channel_overview& all,
     }
     auto& its = figures.emplace_back();
     its.channel = one->channel();
+    its.is_alone = true;
     add(its, *one, now_ms);
     if (auto of_it = dead_letters.extract(its.channel); !of_it.empty())
       its.dead_letters = of_it.mapped();

@@ -7,6 +7,7 @@
 #include "services/os/secret_args.hpp"
 #include "services/os/service_notifier.hpp"
 #include "services/os/signals.hpp"
+#include "services/os/standard_streams.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -134,6 +135,7 @@ void report_shortage(const char* what) noexcept {
 
 int main(int argc, char** argv) {
   std::set_terminate(end_by_exception);
+  take_closed_standard_streams();
   // Before anything else: the launcher's own words are no flags of the daemon.
   if (const auto code = run_launcher_command(argc, argv))
     return *code;

@@ -2,6 +2,7 @@
 #include "services/cli/console.hpp"
 
 #include "services/cli/exit_codes.hpp"
+#include "services/domain/code_points.hpp"
 #include "services/domain/names.hpp"
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <cwchar>
 #include <langinfo.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -34,11 +36,21 @@ std::string_view variable(const char* name) noexcept {
   return value == nullptr ? std::string_view() : std::string_view(value);
 }
 
+bool has_utf8() noexcept {
+  return std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
+}
+
 /// Takes the locale that the environment names, for its characters alone; whether they are UTF-8.
 bool take_utf8_locale() noexcept {
-  if (std::setlocale(LC_CTYPE, "") == nullptr)
+  if (std::setlocale(LC_CTYPE, "") == nullptr) {
     std::setlocale(LC_CTYPE, "C.UTF-8"); // the one that is named is not installed
-  return std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
+    return has_utf8();
+  }
+  if (has_utf8())
+    return true;
+  // What a task says is UTF-8 all the same, and this locale knows how wide its characters are.
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  return false;
 }
 
 size_t terminal_columns() noexcept {
@@ -57,6 +69,12 @@ int write_all(int to, std::string_view text) noexcept {
     const auto written = ::write(to, text.data(), text.size());
     if (written < 0 && errno == EINTR)
       continue;
+    // Another program left the terminal or pipe non-blocking, and it is full.
+    if (written < 0 && errno == EAGAIN) {
+      pollfd room{to, POLLOUT, 0};
+      ::poll(&room, 1, -1);
+      continue;
+    }
     if (written < 0)
       return errno;
     text.remove_prefix(static_cast<size_t>(written));
@@ -75,20 +93,10 @@ std::string in_color(paint color, std::string_view text, bool has_colors) {
   return "\033[" + std::string(code_of(color)) + "m" + std::string(text) + "\033[0m";
 }
 
-bool is_between(char32_t point, char32_t low, char32_t high) noexcept {
-  return point >= low && point <= high;
-}
-
 /// As the locale has it. What it does not know takes one column: a terminal shows something in its place.
 size_t width_of(char32_t point) noexcept {
   const int width = ::wcwidth(static_cast<wchar_t>(point));
   return width < 0 ? 1 : static_cast<size_t>(width);
-}
-
-/// C0, DEL, C1, and the marks that turn the direction of text around.
-bool is_control(char32_t point) noexcept {
-  return point < 0x20 || is_between(point, 0x7f, 0x9f) || is_between(point, 0x202a, 0x202e) ||
-         is_between(point, 0x2066, 0x2069) || is_between(point, 0x2028, 0x2029);
 }
 
 } // namespace
@@ -102,11 +110,10 @@ console::console() {
   out_has_colors_ = out_is_terminal_ && colors;
   error_has_colors_ = error_is_terminal_ && colors;
   unicode_ = take_utf8_locale();
-  columns_ = terminal_columns();
 }
 
 size_t console::columns() const noexcept {
-  return out_is_terminal_ ? columns_ : SIZE_MAX;
+  return out_is_terminal_ ? terminal_columns() : SIZE_MAX;
 }
 
 size_t console::rows() const noexcept {
@@ -170,17 +177,6 @@ int console::finish(int code) {
     return code;
   complain(std::string("the output cannot be written: ") + std::strerror(failure_));
   return code == exit_done ? exit_refused : code;
-}
-
-text_point next_point(std::string_view text) noexcept {
-  const auto lead = static_cast<unsigned char>(text.front());
-  const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (length == 1 || text.size() < length)
-    return {lead, 1};
-  char32_t point = lead & (0xffU >> (length + 1));
-  for (size_t i = 1; i < length; ++i)
-    point = (point << 6U) | (static_cast<unsigned char>(text[i]) & 0x3fU);
-  return {point, length};
 }
 
 std::string printable(std::string_view text) {

@@ -56,7 +56,6 @@ private:
   void fail(int reason);
 
   std::string buffer_;
-  size_t columns_ = 0;
   int failure_ = 0;
   bool out_is_terminal_ = false;
   bool error_is_terminal_ = false;
@@ -68,16 +67,7 @@ private:
 /// Text of others made fit for one line of a terminal: control characters and what is not UTF-8 become `?`.
 std::string printable(std::string_view text);
 
-/// A character of well-formed UTF-8: its code point, and how many bytes it has.
-struct text_point {
-  char32_t point = 0;
-  size_t length = 1;
-};
-
-/// The first character of text that is not empty.
-text_point next_point(std::string_view text) noexcept;
-
-/// The same of printable text as its bytes.
+/// The first character of printable text that is not empty, as its bytes.
 std::string_view first_character(std::string_view text) noexcept;
 
 /// How many columns printable text takes, in a locale that has its characters, as a console takes it.

@@ -22,7 +22,7 @@ void show(const verb_call& call, const finding& one) {
   const auto symbol = one.what == verdict::good      ? terminal.sign("✓", "ok     ")
                       : one.what == verdict::warning ? terminal.sign("!", "warning")
                                                      : terminal.sign("✗", "wrong  ");
-  terminal.line(terminal.colored(color, symbol) + " " + one.name + ": " + printable(one.text));
+  terminal.line(terminal.colored(color, symbol) + " " + printable(one.name) + ": " + printable(one.text));
 }
 
 void show_json(const verb_call& call, const findings& found, bool all_good) {

@@ -19,6 +19,10 @@ std::string authority_of(const std::string& host, uint16_t port) {
   return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
+std::string seconds_of(milliseconds time) {
+  return std::to_string(time.count() / 1'000) + " s";
+}
+
 bool equals_ignoring_case(std::string_view one, std::string_view other) noexcept {
   return one.size() == other.size() && ::strncasecmp(one.data(), other.data(), one.size()) == 0;
 }
@@ -115,12 +119,15 @@ struct http_client::parts {
       return result<http_reply>(
           error{error_code::too_large, "the answer of " + authority + " is larger than " +
                                            std::to_string(answer_bytes_max) + " bytes"});
+    if (failure == httplib::Error::ConnectionTimeout)
+      return result<http_reply>(
+          error{error_code::timeout,
+                "nobody answers at " + authority + " within " + seconds_of(call.connect_within)});
     if (failure == httplib::Error::Connection)
       return result<http_reply>(error{error_code::unavailable, "nobody answers at " + authority});
     if (too_late || steady::now() - began >= call.answer_within)
       return result<http_reply>(
-          error{error_code::timeout, authority + " did not answer within " +
-                                         std::to_string(call.answer_within.count() / 1'000) + " s"});
+          error{error_code::timeout, authority + " did not answer within " + seconds_of(call.answer_within)});
     const bool is_safe = call.is_repeatable && (may_be_stale || !call.idempotency_key.empty());
     if (is_safe && !streams && reply.body.empty())
       return std::nullopt;

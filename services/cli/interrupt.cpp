@@ -21,6 +21,10 @@ extern "C" void note_interrupt(int) {
 
 void note_interrupts() noexcept {
   struct sigaction action {};
+  // Whoever started it in the background of a script means Ctrl-C for others.
+  if (::sigaction(SIGINT, nullptr, &action) == 0 && action.sa_handler == SIG_IGN)
+    return;
+  action = {};
   action.sa_handler = note_interrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND); // and no SA_RESTART: a sleep ends
   sigemptyset(&action.sa_mask);

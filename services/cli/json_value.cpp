@@ -1,6 +1,8 @@
 // The one file of the client that compiles the JSON library.
 #include "services/cli/json_value.hpp"
 
+#include "services/domain/code_points.hpp"
+
 #include <nlohmann/json.hpp>
 
 namespace task_runner::cli {
@@ -79,7 +81,7 @@ bool json_value::is_true() const noexcept {
 
 std::string json_value::dump() const {
   // What is here was read, so it is UTF-8 throughout.
-  return here_ != nullptr ? here_->dump() : "null";
+  return here_ != nullptr ? escape_controls(here_->dump()) : "null";
 }
 
 result<json_value> parse_json(std::string_view text) {

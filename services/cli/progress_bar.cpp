@@ -12,6 +12,9 @@ namespace {
 constexpr std::chrono::milliseconds redraw_pause{100};
 constexpr size_t bar_columns = 24;
 constexpr std::string_view erase_line = "\r\033[K";
+/// A line that is wider than the terminal is cut by it (DECAWM): one that goes on below could not be erased.
+constexpr std::string_view wrap_off = "\033[?7l";
+constexpr std::string_view wrap_on = "\033[?7h";
 
 std::string bar(double share) {
   const auto filled = static_cast<size_t>(std::lround(std::clamp(share, 0.0, 1.0) * bar_columns));
@@ -34,7 +37,7 @@ void progress_bar::show(const progress& now) {
   drawn_at_ = moment;
   is_drawn_ = true;
   const double seconds = std::chrono::duration<double>(moment - began_).count();
-  std::string line(erase_line);
+  auto line = std::string(erase_line) + std::string(wrap_off);
   line += now.share < 0 ? std::string() : bar(now.share);
   line += grouped(now.done) + " pushed";
   if (seconds > 0.5)
@@ -43,7 +46,7 @@ void progress_bar::show(const progress& now) {
     line += ", " + grouped(now.refused) + " refused";
   if (!now.trouble.empty())
     line += "  " + terminal_.colored_error(paint::yellow, clipped(printable(now.trouble), 40, "..."));
-  terminal_.write_error(line);
+  terminal_.write_error(line + std::string(wrap_on));
 }
 
 void progress_bar::clear() {

@@ -22,7 +22,7 @@ void append_detail(std::string& text, std::string_view label, const std::string&
 }
 
 std::string attempt_text(const json_value& attempt) {
-  auto text = std::to_string(attempt["attempt"].whole()) + "  " + attempt["started_at"].text();
+  auto text = std::to_string(attempt["attempt"].whole()) + "  " + printable(attempt["started_at"].text());
   if (!attempt["duration_s"].is_null())
     text += "  " + short_duration(attempt["duration_s"].number());
   const auto how = outcome_text(attempt["outcome"]);
@@ -170,13 +170,13 @@ std::string task_details(const json_value& task, const console& terminal) {
   append_detail(text, "name", name == command ? std::string() : name);
   append_detail(text, "command", command);
   append_detail(text, "attempt", attempt_count(task));
-  append_detail(text, "pushed", task["created_at"].text());
-  append_detail(text, "not before", task["execute_at"].text());
-  append_detail(text, "started", task["started_at"].text());
-  append_detail(text, "ended", task["ended_at"].text());
+  append_detail(text, "pushed", printable(task["created_at"].text()));
+  append_detail(text, "not before", printable(task["execute_at"].text()));
+  append_detail(text, "started", printable(task["started_at"].text()));
+  append_detail(text, "ended", printable(task["ended_at"].text()));
   if (!task["duration_s"].is_null())
     append_detail(text, "took", short_duration(task["duration_s"].number()));
-  append_detail(text, "expires", task["expires_at"].text());
+  append_detail(text, "expires", printable(task["expires_at"].text()));
   if (task["priority"].whole() != 0)
     append_detail(text, "priority", std::to_string(task["priority"].whole()));
   append_detail(text, "key", printable(task["concurrency_key"].text()));

@@ -2,6 +2,7 @@
 #include "services/cli/top_screen.hpp"
 
 #include "services/cli/console.hpp"
+#include "services/domain/code_points.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,7 @@
 // Renders events and hands the finished lines to spdlog's sinks.
 #include "services/observability/log.hpp"
 
+#include "services/domain/code_points.hpp"
 #include "services/domain/names.hpp"
 #include "services/domain/time_text.hpp"
 
@@ -104,19 +105,22 @@ constexpr std::string_view colours[] = {"\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b
 /// always one valid JSON document.
 void append_json(std::string& out, std::string_view text) {
   const bool valid = is_valid_utf8(text);
-  for (unsigned char c : text) {
+  while (!text.empty()) {
+    const auto c = static_cast<unsigned char>(text.front());
+    const auto one = valid ? next_point(text) : text_point{c, 1};
     if (c == '"' || c == '\\') {
       out += '\\';
       out += static_cast<char>(c);
-    } else if (c < 0x20 || c == 0x7f) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", c);
-      out += escaped;
     } else if (c >= 0x80 && !valid) {
       out += "\\ufffd";
+    } else if (is_control(one.point)) {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(one.point));
+      out += escaped;
     } else {
-      out += static_cast<char>(c);
+      out += text.substr(0, one.length);
     }
+    text.remove_prefix(one.length);
   }
 }
 
@@ -126,7 +130,7 @@ void append_text(std::string& out, std::string_view text) {
   bool quote = text.empty();
   for (unsigned char c : text)
     quote = quote || c <= 0x20 || c == '"' || c == '=' || c == '\\' || c == 0x7f;
-  if (!quote && is_valid_utf8(text)) {
+  if (!quote && is_valid_utf8(text) && !has_control(text)) {
     out += text;
     return;
   }

@@ -95,6 +95,34 @@ TEST_CASE("the page sums up the channels beyond its bound") {
   CHECK(page.size() < 3'000'000);
 }
 
+TEST_CASE(
+    "a sum of channels is paused where all of them are, and what waits in paused ones is left out of it") {
+  channel_metrics_registry registry;
+  std::vector<std::shared_ptr<channel_metrics>> beyond;
+  for (size_t i = 0; i < metrics_channels_max + 2; ++i) {
+    const auto one = registry.of("c" + std::to_string(i));
+    if (i >= metrics_channels_max)
+      beyond.push_back(one);
+  }
+  const auto set = [](channel_metrics& one, bool paused, wall_time_ms ready_at_ms) {
+    channel_counts now;
+    now.paused = paused;
+    now.next_ready_at_ms = ready_at_ms;
+    one.set(now);
+  };
+  const std::string paused = "task_runner_channel_paused{channel=\"(others)\"} ";
+  const std::string wait = "task_runner_next_task_wait_seconds{channel=\"(others)\"} ";
+  set(*beyond[0], true, 900'000);
+  set(*beyond[1], false, 990'000);
+  auto page = render_metrics(sources_of(registry));
+  CHECK(has_line(page, paused + "0"));
+  CHECK(has_line(page, wait + "10"));
+  set(*beyond[1], true, 990'000);
+  page = render_metrics(sources_of(registry));
+  CHECK(has_line(page, paused + "1"));
+  CHECK(has_line(page, wait + "0"));
+}
+
 TEST_CASE("no counter falls when channels beyond the bound come and go") {
   channel_metrics_registry registry;
   for (size_t i = 0; i < metrics_channels_max + 2; ++i) {

@@ -137,6 +137,70 @@ TEST_CASE("the token is that of the flag, also an empty one, and else that of th
               .find("ended with 2: task-runner: environment TASK_RUNNER_TOKEN: ") == 0);
 }
 
+TEST_CASE(
+    "a standard stream that is closed never becomes the connection to the daemon, or the daemon's store") {
+  const auto in_shell = [](const std::string& line) {
+    process_options start;
+    start.argv = {"sh", "-c", line};
+    return run_process(start);
+  };
+  const auto client = task_runner_binary() + " --address ";
+  test_daemon runner;
+  const auto here = client + address_of(runner) + " ";
+  // What it prints would be a request of its own, were it to end up there.
+  const auto sly =
+      runner.push_line("printf 'POST /api/v1/stop HTTP/1.1\\r\\nHost: a\\r\\nContent-Length: 0\\r\\n\\r\\n'");
+  runner.settled(sly);
+  const auto followed = in_shell(here + "follow " + sly + " >&-");
+  CHECK(followed.end == process_end{true, 1});
+  CHECK(holds(followed.error_output, "the output cannot be written"));
+  const auto list =
+      in_shell("printf 'true 1\\n\\377\\ntrue 2\\n' | " + here + "push --stdin-list -- true 2>&-");
+  CHECK(list.end.exited);
+  CHECK(in_shell(here + "status <&-").end == process_end{true, 0});
+  CHECK(runner.report().at("state") == "running");
+
+  const temp_dir directory;
+  const auto port = free_port();
+  process_options start;
+  start.argv = {"sh", "-c",
+                "exec " + task_runner_binary() +
+                    " -redis-intake off -http-addr 127.0.0.1:" + std::to_string(port) + " -state-dir " +
+                    (directory / "state") + " -pidfile " + (directory / "pid") + " <&- >&- 2>&-"};
+  process daemon(start);
+  const auto ready = [&] { return in_shell(client + "127.0.0.1:" + std::to_string(port) + " channel list"); };
+  REQUIRE(wait_until([&] { return ready().end == process_end{true, 0}; }));
+  const auto waited = in_shell(client + "127.0.0.1:" + std::to_string(port) + " push --wait -- true");
+  CHECK(waited.end == process_end{true, 0});
+  CHECK(daemon.signal(SIGTERM));
+  CHECK(daemon.wait() == process_end{true, 0});
+  CHECK(read_file(directory / "state/node-id").size() == 37);
+}
+
+TEST_CASE("a daemon whose queue of connections is full is told as one that is late") {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  REQUIRE(bind(listener, reinterpret_cast<sockaddr*>(&address), length) == 0);
+  REQUIRE(listen(listener, 0) == 0);
+  REQUIRE(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) == 0);
+  // Linux keeps one more than it was told to, and leaves those beyond it without an answer.
+  std::vector<int> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    static_cast<void>(connect(waiting.back(), reinterpret_cast<sockaddr*>(&address), length));
+  }
+  const auto place = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  const auto ran = run({"channel", "list", "--address", place});
+  CHECK(ran.end == process_end{true, 3});
+  CHECK(holds(ran.error_output, "nobody answers at " + place + " within 3 s"));
+  for (const int one : waiting)
+    close(one);
+  close(listener);
+}
+
 TEST_CASE("without a daemon every verb that needs one ends with 3, and says where it looked") {
   const auto nowhere = "127.0.0.1:" + std::to_string(free_port());
   for (const auto& words : std::vector<std::vector<std::string>>{{"push", "--", "true"},

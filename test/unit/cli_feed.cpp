@@ -141,6 +141,33 @@ TEST_CASE("cli: what a feed cannot read is told, and tried again") {
   CHECK(next_of(feed).what == kind::ended);
 }
 
+TEST_CASE("cli: that a stream begins is no answer where the last ones have failed") {
+  const auto failed =
+      stream_text(event_text("", "failure", R"({"code":"unavailable","message":"the disk"})"));
+  const scripted_server server({
+      task_text("running", 1),
+      failed,
+      failed,
+      failed,
+      stream_text(event_text("1-1", "output", R"({"offset":0,"text":"a"})")),
+      failed,
+      stream_text(event_text("1-1-end", "end", R"({"attempt":1})")),
+      task_text("finished", 1),
+  });
+  const auto began = std::chrono::steady_clock::now();
+  output_feed feed(api_of(server), "a", {});
+  std::vector<kind> all;
+  REQUIRE(wait_until([&] {
+    while (const auto news = feed.take())
+      all.push_back(news->what);
+    return !all.empty() && all.back() == kind::ended;
+  }));
+  CHECK(all == std::vector<kind>{kind::nothing, kind::nothing, kind::failed, kind::failed, kind::failed,
+                                 kind::output, kind::nothing, kind::failed, kind::nothing, kind::ended});
+  // The pauses grow: 100, 200 and 400 ms; behind the output another 100 each.
+  CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds(900));
+}
+
 TEST_CASE("cli: a stream that ends before it has begun is asked for again") {
   const scripted_server server({
       task_text("running", 1),
@@ -203,5 +230,13 @@ TEST_CASE("cli: an absence of the daemon is borne once it was there, and not for
     CHECK_FALSE(after_push.bears(reply(status)));
   outage answered(terminal, false);
   answered.over();
+  CHECK_FALSE(answered.is_on());
   CHECK(answered.bears(reply(504)));
+  CHECK(answered.is_on());
+  answered.over();
+  CHECK_FALSE(answered.is_on());
+  outage beside(terminal, false);
+  beside.note_daemon();
+  CHECK(beside.bears(reply(0), true));
+  CHECK(beside.is_on());
 }

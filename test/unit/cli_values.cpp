@@ -121,11 +121,15 @@ TEST_CASE("cli: columns are counted as terminals do") {
 
 TEST_CASE("cli: of text that is no UTF-8 nothing but plain characters is left") {
   CHECK(printable("a\x1b~\x7f\x80\x9b\xff b") == "a?~???? b");
-  CHECK(next_point("a").point == U'a');
-  CHECK(next_point("\xc3\xa4x").point == U'\u00e4');
-  CHECK(next_point("\xe4\xb8\xadx").length == 3);
-  CHECK(next_point("\xf0\x9f\x98\x80").point == U'\U0001f600');
-  CHECK(next_point("\xf0\x9f").length == 1); // cut short
+}
+
+TEST_CASE("cli: JSON that is shown drives no terminal, and means the same") {
+  const std::string sly = "a\xc2\x9b"
+                          "31m\xe2\x80\xae"
+                          "b\x7f\xc3\xa4";
+  const auto shown = parsed(R"({"name":")" + sly + R"("})").dump();
+  CHECK(shown == "{\"name\":\"a\\u009b31m\\u202eb\\u007f\xc3\xa4\"}");
+  CHECK(parsed(shown)["name"].text() == sly);
 }
 
 TEST_CASE("cli: ids that were made are cut to their ends, others are left whole") {

@@ -74,6 +74,20 @@ TEST_CASE("a line of the log has its time and its level") {
   CHECK(text.substr(text.find(' ')) == " warning disk is full path=\"/a b\" free=0\n");
 }
 
+TEST_CASE("what tasks say cannot drive a terminal that shows the log") {
+  const stderr_in_file place;
+  REQUIRE(configure_log(options(log_format::text)));
+  log_event(log_level::info, "said",
+            {{"name", "a\xc2\x9b"
+                      "2J"},
+             {"other", "\xe2\x80\xae"
+                       "b"},
+             {"plain", "\xc3\xa4"}});
+  const auto text = place.text();
+  CHECK(text.substr(text.find(" info")) ==
+        " info said name=\"a\\u009b2J\" other=\"\\u202eb\" plain=\xc3\xa4\n");
+}
+
 TEST_CASE("a line for systemd's journal begins with its priority, and leaves time and level to it") {
   const stderr_in_file place;
   place.announce_journal();
