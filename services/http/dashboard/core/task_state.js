@@ -24,9 +24,9 @@ export function useTask(id) {
     const told = batch.findLast(({ kind, data: about }) => kind === 'task' && about.id === id);
     if (told)
       set_event(told.data);
-    if (told || batch.some(({ kind }) => kind === 'reset'))
+    if ((told && !told.data.deleted) || batch.some(({ kind }) => kind === 'reset'))
       ask();
   });
-  const is_gone = error?.status === 404;
+  const is_gone = error?.status === 404 || Boolean(event?.deleted);
   return { task: data && event ? changed_by(data, event) : data, error: is_gone ? null : error, is_gone, reload };
 }
