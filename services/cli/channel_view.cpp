@@ -1,4 +1,4 @@
-// Symbols, colours and an estimate for people; `name=value` for programs.
+// Symbols, colours and an ETA for people; `name=value` for programs.
 #include "services/cli/channel_view.hpp"
 
 #include "services/cli/task_view.hpp"
@@ -11,11 +11,10 @@ namespace task_runner::cli {
 
 namespace {
 
-/// So many tasks that ran last tell how long one takes; asked for anew after a while.
-constexpr int pace_sample = 20;
-constexpr std::chrono::seconds pace_age_max{10};
-/// Most channels whose pace is asked for.
-constexpr size_t paces_max = 16;
+/// The largest page of channels, and so many pages that all that a daemon can have are among them; others are
+/// shown without an ETA.
+constexpr int eta_page_max = 1'000;
+constexpr int eta_pages_max = 16;
 
 std::string number(const json_value& channel, std::string_view name) {
   return std::to_string(channel[name].whole());
@@ -83,49 +82,45 @@ std::string row_of(const json_value& task, const console& terminal) {
 
 } // namespace
 
-std::optional<double> channel_view::eta_s(const std::string& name, const json_value& channel) {
-  const auto waiting = channel["pending"].whole();
-  const auto workers = channel["worker"].whole();
-  if (waiting == 0 || workers == 0 || channel["paused"].is_true())
-    return std::nullopt;
-  const auto now = steady::now();
-  auto known = paces_.find(name);
-  if (known == paces_.end() && paces_.size() >= paces_max)
-    return std::nullopt;
-  if (known == paces_.end() || now - known->second.asked_at > pace_age_max) {
-    const auto reply = daemon_.get("/api/v1/tasks?state=finished,dead&limit=" + std::to_string(pace_sample) +
-                                   "&channel=" + url_encoded(name));
-    pace found{now, std::nullopt};
-    double sum_s = 0;
-    const auto& items = reply.data()["items"].items();
-    for (const auto& task : items)
-      sum_s += task["duration_s"].number();
-    if (!items.empty())
-      found.task_s = sum_s / static_cast<double>(items.size());
-    known = paces_.insert_or_assign(name, found).first;
+channel_etas read_etas(daemon_api& daemon) {
+  channel_etas etas;
+  std::string cursor;
+  for (int page = 0; page < eta_pages_max; ++page) {
+    const auto reply =
+        daemon.get("/api/v1/statistics/channels?limit=" + std::to_string(eta_page_max) + cursor);
+    for (const auto& one : reply.data()["items"].items())
+      if (const auto eta_s = one["eta_s"]; !eta_s.is_null())
+        etas[one["channel"].text()] = eta_s.number();
+    const auto& next = reply.data()["next"].text();
+    if (next.empty())
+      break;
+    cursor = "&cursor=" + url_encoded(next);
   }
-  if (!known->second.task_s)
-    return std::nullopt;
-  return *known->second.task_s * static_cast<double>(waiting) / static_cast<double>(workers);
+  return etas;
 }
 
-std::string channel_view::show(const std::string& name, const json_value& channel) {
+bool stands_in_line(const json_value& channel) {
+  return channel["pending"].whole() > 0;
+}
+
+std::string channel_text(const std::string& name, const json_value& channel, const channel_etas& etas,
+                         const console& terminal) {
   std::string text;
-  if (terminal_.is_terminal()) {
+  if (terminal.is_terminal()) {
     const auto count = [&](std::string_view symbol, std::string_view letters, int64_t value, paint color) {
-      const auto sign = std::string(terminal_.sign(symbol, letters)) + std::to_string(value);
-      return " " + terminal_.colored(value == 0 ? paint::dim : color, sign);
+      const auto sign = std::string(terminal.sign(symbol, letters)) + std::to_string(value);
+      return " " + terminal.colored(value == 0 ? paint::dim : color, sign);
     };
-    text = terminal_.colored(paint::bold, printable(name)) + "  " + number(channel, "running") + "/" +
+    text = terminal.colored(paint::bold, printable(name)) + "  " + number(channel, "running") + "/" +
            number(channel, "worker") + " ";
     text += count("▶", "running ", channel["running"].whole(), paint::blue) +
             count("⧗", "waiting ", channel["pending"].whole(), paint::plain) +
             count("⏸", "delayed ", channel["delayed"].whole(), paint::yellow) +
             count("✗", "dead ", dead_letters(channel), paint::red);
-    if (const auto left_s = eta_s(name, channel))
-      text += "  eta " + short_duration(*left_s);
+    if (const auto eta = etas.find(name); eta != etas.end() && stands_in_line(channel))
+      text += "  eta " + short_duration(eta->second);
     if (const auto what = hindrance(channel); !what.empty())
-      text += "  " + terminal_.colored(paint::yellow, what);
+      text += "  " + terminal.colored(paint::yellow, what);
   } else {
     text = printable(name) + " state=" + state_word(channel);
     for (const std::string_view member : {"worker", "running", "pending", "delayed"})
@@ -134,7 +129,7 @@ std::string channel_view::show(const std::string& name, const json_value& channe
   }
   text += '\n';
   for (const auto& task : channel["tasks"].items())
-    text += row_of(task, terminal_);
+    text += row_of(task, terminal);
   return text;
 }
 

@@ -1,44 +1,31 @@
-// Channels as /status shows them, in a line each with their tasks below.
+// Channels as /status shows them, in a line each with their tasks below; how long they will take, the daemon
+// says elsewhere.
 #pragma once
 
 #include "services/cli/console.hpp"
 #include "services/cli/daemon_api.hpp"
 #include "services/cli/json_value.hpp"
 
-#include <chrono>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace task_runner::cli {
 
-/// Turns channels into text. Remembers what it has found out about their pace. Not thread-safe.
-class channel_view {
-public:
-  channel_view(daemon_api& daemon, const console& terminal)
-      : daemon_(daemon)
-      , terminal_(terminal) {}
+/// In how many seconds the waiting tasks of a channel will have run, by its name; of those that the daemon
+/// can tell.
+using channel_etas = std::map<std::string, double>;
 
-  /// The line of a channel, and one for each of its tasks that the daemon has sent along.
-  std::string show(const std::string& name, const json_value& channel);
+/// Asks the daemon, in most cases with one call; where it does not answer, those that it has told are all, as
+/// that is no reason to show nothing else.
+channel_etas read_etas(daemon_api& daemon);
 
-private:
-  using steady = std::chrono::steady_clock;
+/// Whether tasks of a channel, as /status shows it, wait for their turn.
+bool stands_in_line(const json_value& channel);
 
-  struct pace {
-    steady::time_point asked_at;
-    /// How long a task of the channel runs, on average of the last ones; nothing where none has run.
-    std::optional<double> task_s;
-  };
-
-  /// When the waiting tasks will have run; nothing where that cannot be told.
-  std::optional<double> eta_s(const std::string& name, const json_value& channel);
-
-  daemon_api& daemon_;
-  const console& terminal_;
-  std::map<std::string, pace> paces_;
-};
+/// The line of a channel, and one for each of its tasks that the daemon has sent along.
+std::string channel_text(const std::string& name, const json_value& channel, const channel_etas& etas,
+                         const console& terminal);
 
 /// The tasks that are dead now, of a channel's numbers; an older daemon only counts those since its start.
 int64_t dead_letters(const json_value& counts);

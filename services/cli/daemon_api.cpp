@@ -126,6 +126,7 @@ api_reply daemon_api::understood(const http_reply& answer) const {
   api_reply reply;
   auto envelope = parse_json(answer.body);
   if (!envelope || (*envelope)["status_code"].whole() == 0) {
+    reply.is_foreign = true;
     reply.message = foreign_answer(answer, place_);
     return reply;
   }

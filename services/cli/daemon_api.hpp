@@ -19,6 +19,8 @@ struct api_reply {
   int status = 0;
   /// Somebody is there, and did not answer in time.
   bool is_late = false;
+  /// Something answered that is no daemon of ours; one may stand behind it.
+  bool is_foreign = false;
   /// What went wrong, a sentence; "ok" or a remark where nothing did.
   std::string message;
   /// The whole envelope; null where there was none.
@@ -29,6 +31,14 @@ struct api_reply {
   bool is_ok() const noexcept { return status >= 200 && status < 300; }
   /// The daemon is busy, starting or stopping, and has done nothing: the same may succeed later.
   bool is_for_the_moment() const noexcept { return status == 429 || status == 503; }
+  /// The same may be answered later: the daemon is away, busy, or too slow. Whether it has done it is not
+  /// said.
+  bool may_come_back() const noexcept { return status == 0 || status == 504 || is_for_the_moment(); }
+  /// The daemon may have done what was asked for all that. Of a call that nobody answered (0) only `is_late`
+  /// and `is_foreign` tell; one that broke looks like one that was never made.
+  bool may_be_done() const noexcept {
+    return is_ok() || is_late || is_foreign || (status >= 500 && status != 503);
+  }
   json_value data() const { return envelope["data"]; }
 };
 

@@ -27,9 +27,14 @@ constexpr size_t left_named_max = 8;
 constexpr std::chrono::milliseconds interrupt_step{100};
 
 struct followed {
+  explicit followed(const outage& none)
+      : absence(none) {}
+
   std::string id;
   std::string prefix;
   std::unique_ptr<output_feed> feed;
+  /// Of this task alone: that others can be read does not mean that it will be.
+  outage absence;
   /// A line that has begun.
   std::string held;
   /// Whether the last byte that was written ended a line.
@@ -67,7 +72,7 @@ public:
   follower(verb_call& call, const std::vector<std::string>& ids, const follow_start& start, bool was_there)
       : call_(call)
       , terminal_(call.terminal)
-      , outage_(call.terminal, was_there) {
+      , was_there_(was_there) {
     note_interrupts();
     constexpr std::array<paint, 6> colors{paint::cyan,    paint::yellow, paint::green,
                                           paint::magenta, paint::blue,   paint::red};
@@ -76,7 +81,7 @@ public:
     for (const auto& name : names)
       width = std::max(width, name.size());
     for (size_t i = 0; i < ids.size(); ++i) {
-      followed one;
+      followed one(outage(terminal_, was_there));
       one.id = ids[i];
       if (ids.size() > 1)
         one.prefix = terminal_.colored(colors[i % colors.size()],
@@ -120,7 +125,7 @@ private:
       return false;
     auto& news = *taken;
     if (news.what != feed_news::kind::failed)
-      outage_.over();
+      note_answer(one);
     switch (news.what) {
     case feed_news::kind::nothing:
       return true;
@@ -147,13 +152,23 @@ private:
     case feed_news::kind::failed:
       break;
     }
-    if (outage_.bears(news.failure))
+    const bool is_told = std::any_of(tasks_.begin(), tasks_.end(), [](const followed& other) {
+      return !other.is_over && other.absence.is_on();
+    });
+    if (one.absence.bears(news.failure, is_told))
       return true;
     end_line(one);
     one.is_over = true;
     one.code = call_.fail(news.failure, one.id);
     one.feed.reset();
     return true;
+  }
+
+  void note_answer(followed& one) {
+    one.absence.over();
+    if (!std::exchange(was_there_, true))
+      for (auto& other : tasks_)
+        other.absence.note_daemon();
   }
 
   void show(followed& one, std::string_view bytes) {
@@ -240,7 +255,8 @@ private:
 
   verb_call& call_;
   console& terminal_;
-  outage outage_;
+  /// The daemon has answered for one of them.
+  bool was_there_;
   /// Outlives the feeds that ring it.
   bell bell_;
   std::vector<followed> tasks_;
@@ -253,13 +269,14 @@ void outage::over() noexcept {
   since_.reset();
 }
 
-bool outage::bears(const api_reply& reply) {
-  if (!was_there_ || (reply.status != 0 && reply.status != 504 && !reply.is_for_the_moment()))
+bool outage::bears(const api_reply& reply, bool is_told) {
+  if (!was_there_ || !reply.may_come_back())
     return false;
   const auto now = steady::now();
-  if (!since_) {
-    since_ = now;
-    terminal_.complain("the daemon is away; waiting for it: " + printable(reply.message));
+  if (!std::exchange(since_, since_.value_or(now)) && !is_told) {
+    // Of others than 0 a daemon that is there has said why.
+    terminal_.complain((reply.status == 0 ? "the daemon is away; waiting for it: " : "waiting: ") +
+                       printable(reply.message));
   }
   return now - *since_ < outage_max;
 }

@@ -33,7 +33,8 @@ struct wait_way {
 /// Waits until all have ended, or until the time is over; gives the exit code.
 int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids, const wait_way& way);
 
-/// Bears with a daemon that is away for a while, as during its restart.
+/// Bears with a daemon that is away for a while, as during its restart, and with what cannot be answered for
+/// a while.
 class outage {
 public:
   /// `was_there`: the daemon has answered before.
@@ -43,10 +44,14 @@ public:
 
   /// The daemon has answered.
   void over() noexcept;
+  /// The daemon has answered something else: it is there, and what is waited for here is still to come.
+  void note_daemon() noexcept { was_there_ = true; }
+  /// Whether something is borne with at present.
+  bool is_on() const noexcept { return since_.has_value(); }
   /// Whether to go on in spite of this reply: only once the daemon has answered before, where it is away or
   /// starting, or too busy to answer what was only asked, and not for longer than `outage_max`. Says so once
-  /// for each outage.
-  bool bears(const api_reply& reply);
+  /// for each outage, unless somebody has said it (`is_told`).
+  bool bears(const api_reply& reply, bool is_told = false);
 
 private:
   using steady = std::chrono::steady_clock;

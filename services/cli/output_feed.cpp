@@ -128,7 +128,7 @@ void output_feed::run() {
     } catch (const std::exception& thrown) { // out of memory
       failure = failed_reply(500, std::string("its output cannot be read: ") + thrown.what());
     }
-    if (has_come_)
+    if (has_come_ && !last_failed_)
       pause = retry_pause_min;
     if (failure) {
       const auto retry_after = failure->retry_after;
@@ -213,12 +213,16 @@ std::optional<api_reply> output_feed::read_stream() {
   event_reader reader;
   std::optional<api_reply> failure;
   const auto reply = daemon_.stream(what, [&](std::string_view bytes) {
-    if (!std::exchange(has_come_, true))
+    const bool is_first = !std::exchange(has_come_, true);
+    if (is_first && !last_failed_)
       post(feed_news::kind::nothing);
     const auto read =
         reader.read(bytes, [&](const server_event& event) { return take_event(event, failure); });
     if (!read)
       failure = failed_reply(500, read.failure().message);
+    // Each stream begins with bytes that say nothing; one that goes on without a failure can be read again.
+    if (!is_first && !failure && std::exchange(last_failed_, false))
+      post(feed_news::kind::nothing);
     return !failure && !is_read_ && !is_left();
   });
   if (is_read_) {
@@ -248,7 +252,8 @@ bool output_feed::take_event(const server_event& event, std::optional<api_reply>
     failure = failed_reply(500, "an event of its output makes no sense: " + data.failure().message);
     return false;
   }
-  if (event.name == "failure") {
+  last_failed_ = event.name == "failure";
+  if (last_failed_) {
     // What cannot be read now may be readable soon; anything else stays as it is.
     const bool is_for_the_moment = (*data)["code"].text() == "unavailable";
     failure = failed_reply(is_for_the_moment ? 503 : 500, (*data)["message"].text());

@@ -123,6 +123,8 @@ private:
   bool is_over_ = false;
   /// The stream has come to bytes.
   bool has_come_ = false;
+  /// The last that a stream has said is that the output cannot be read: that another one begins is no news.
+  bool last_failed_ = false;
 
   std::thread thread_;
 };

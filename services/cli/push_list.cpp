@@ -34,8 +34,10 @@ constexpr milliseconds batch_within{65'000};
 /// So many refused lines are explained; the others are counted.
 constexpr uint64_t explained_max = 20;
 
+/// Of a line that was handed over, and of which nobody has heard in time.
+constexpr std::string_view late_code = "timeout";
 constexpr std::string_view undecided_codes[] = {"queue_full", "overloaded", "draining", "unavailable",
-                                                "timeout"};
+                                                late_code};
 
 bool is_undecided(const std::string& code) {
   return std::find(std::begin(undecided_codes), std::end(undecided_codes), code) != std::end(undecided_codes);
@@ -45,6 +47,8 @@ struct prepared_line {
   uint64_t number = 0;
   std::string id;
   std::string json;
+  /// It was sent, and nobody has said what became of it.
+  bool may_be_taken = false;
 };
 
 class list_push {
@@ -86,6 +90,7 @@ private:
         continue;
       }
       moved_at_ = waiting_.empty() ? steady::now() : moved_at_;
+      last_read_ = line->number;
       take(std::move(*line));
     }
   }
@@ -144,16 +149,29 @@ private:
       what.body += waiting_[i].json + "\n";
     const auto reply = call_.api().call(what);
     const bool was_reached = std::exchange(reached_, reached_ || reply.status != 0);
+    if (!reply.is_ok() && (reply.may_be_done() || (reply.status == 0 && was_reached)))
+      doubt(count);
     if (reply.is_ok())
       take_results(reply, count);
     else if (reply.status == 413 && count > 1)
       lines_max_ = count / 2;
     else if (count == 1 && (reply.status == 400 || reply.status == 413 || reply.status == 422))
       drop_first(reply.message);
-    else if (reply.is_for_the_moment() || reply.status == 504 || (reply.status == 0 && was_reached))
+    else if (reply.may_come_back() && (reply.status != 0 || was_reached))
       wait_after(reply.message, reply.status, reply.retry_after);
     else
-      failed_with_ = call_.fail(reply);
+      fail_with(reply);
+  }
+
+  /// Of the first so many lines nobody knows whether they were taken.
+  void doubt(size_t count) {
+    for (size_t i = 0; i < count; ++i)
+      waiting_[i].may_be_taken = true;
+  }
+
+  void fail_with(const api_reply& reply) {
+    bar_.clear();
+    failed_with_ = call_.fail(reply);
   }
 
   void drop_first(const std::string& why) {
@@ -165,6 +183,8 @@ private:
   void take_results(const api_reply& reply, size_t count) {
     const auto& results = reply.data()["results"].items();
     if (results.size() != count) {
+      doubt(count);
+      bar_.clear();
       call_.terminal.complain("the daemon answered for " + std::to_string(results.size()) + " of " +
                               std::to_string(count) + " lines; is it of another version?");
       failed_with_ = exit_refused;
@@ -179,6 +199,7 @@ private:
       if (is_undecided(code)) {
         if (why.empty())
           why = result["message"].text().empty() ? code : result["message"].text();
+        line.may_be_taken = line.may_be_taken || code == late_code;
         undecided.push_back(std::move(line));
       } else if (!code.empty()) {
         all_unknown_ = all_unknown_ && code == "not_found";
@@ -235,10 +256,8 @@ private:
                               std::strerror(input_.failure()));
       failed_with_ = exit_refused;
     }
-    const bool is_cut_short = failed_with_ || is_interrupted();
-    if (is_cut_short && !waiting_.empty())
-      call_.terminal.complain("the first line that was not taken is " +
-                              std::to_string(waiting_.front().number));
+    if ((failed_with_ || is_interrupted()) && !waiting_.empty())
+      tell_rest();
     tell_counts();
     if (is_interrupted() && !failed_with_)
       return exit_interrupted;
@@ -247,6 +266,33 @@ private:
     if (refused_ == 0)
       return exit_done;
     return all_unknown_ && accepted_ + duplicates_ == 0 ? exit_unknown : exit_refused;
+  }
+
+  /// Where to go on, for whoever sends the rest: what may have been taken would run twice.
+  void tell_rest() {
+    const auto is_doubtful = [](const prepared_line& line) { return line.may_be_taken; };
+    const auto first = std::find_if(waiting_.begin(), waiting_.end(), is_doubtful);
+    const auto surely = std::find_if_not(waiting_.begin(), waiting_.end(), is_doubtful);
+    if (first == waiting_.end()) {
+      // A daemon that has never answered may have taken what it was sent, but most likely is not there.
+      if (reached_)
+        call_.terminal.complain("the first line that was not taken is " + std::to_string(surely->number));
+      return;
+    }
+    const auto last = std::find_if(waiting_.rbegin(), waiting_.rend(), is_doubtful);
+    std::string text = "nobody knows whether ";
+    if (first->number == last->number)
+      text += "line " + std::to_string(first->number) + " was taken";
+    else
+      text +=
+          "lines " + std::to_string(first->number) + " to " + std::to_string(last->number) + " were taken";
+    if (surely != waiting_.end())
+      text += "; the first that surely was not is " + std::to_string(surely->number);
+    else if (!input_.at_end())
+      text += "; the first that surely was not is " + std::to_string(last_read_ + 1);
+    else
+      text += "; there are no others left";
+    call_.terminal.complain(text);
   }
 
   void tell_counts() {
@@ -274,6 +320,8 @@ private:
   /// Read and not decided yet, in their order; at most a portion.
   std::deque<prepared_line> waiting_;
   size_t lines_max_ = portion_lines_max;
+  /// The number of the last line that was read.
+  uint64_t last_read_ = 0;
   steady::time_point moved_at_{};
   uint64_t accepted_ = 0;
   uint64_t duplicates_ = 0;

@@ -76,8 +76,7 @@ class status_verb {
 public:
   status_verb(verb_call& call, status_wish wish)
       : call_(call)
-      , wish_(std::move(wish))
-      , view_(call.api(), call.terminal) {}
+      , wish_(std::move(wish)) {}
 
   int once() {
     auto seen = look();
@@ -93,9 +92,7 @@ public:
       call_.terminal.write("\033[2J");
     while (!is_interrupted()) {
       auto seen = look();
-      const bool may_come_back =
-          seen.failure && (seen.failure->status == 0 || seen.failure->is_for_the_moment());
-      if (seen.failure && !(was_seen && may_come_back))
+      if (seen.failure && !(was_seen && seen.failure->may_come_back()))
         return call_.fail(*seen.failure, seen.about);
       was_seen = true;
       if (seen.failure)
@@ -117,16 +114,17 @@ private:
     return wish_.query.empty() ? look_at_channels() : look_at_listing();
   }
 
-  /// Draws over what is there, so that nothing flickers; what does not fit is left out.
+  /// Draws over what is there, so that nothing flickers; what does not fit is left out, also at the end of a
+  /// line: the terminal is told to break none (DECAWM).
   void draw(const std::string& text) {
-    std::string screen = "\033[H";
+    std::string screen = "\033[?7l\033[H";
     size_t row = 1;
     for (size_t at = 0; at < text.size() && row < call_.terminal.rows(); ++row) {
       const auto end = std::min(text.find('\n', at), text.size());
       screen += text.substr(at, end - at) + "\033[K\n";
       at = end + 1;
     }
-    call_.terminal.write(screen + "\033[J");
+    call_.terminal.write(screen + "\033[J\033[?7h");
   }
 
   status_look look_at_tasks() {
@@ -155,15 +153,19 @@ private:
       seen.failure = std::move(reply);
       return seen;
     }
-    if (call_.wants_json())
+    if (call_.wants_json()) {
       seen.text = reply.data().dump() + "\n";
-    else if (!channel.empty())
-      seen.text = view_.show(channel, reply.data());
-    else
-      for (const auto& one : reply.data().members())
-        seen.text += view_.show(one.name, one.value);
-    if (!call_.wants_json())
-      seen.text += sign_legend(call_.terminal);
+      return seen;
+    }
+    const auto found =
+        channel.empty() ? reply.data().members() : std::vector<json_member>{{channel, reply.data()}};
+    const bool has_line =
+        std::any_of(found.begin(), found.end(), [](const auto& one) { return stands_in_line(one.value); });
+    // Only people are told how long it will take.
+    const auto etas = call_.terminal.is_terminal() && has_line ? read_etas(call_.api()) : channel_etas();
+    for (const auto& one : found)
+      seen.text += channel_text(one.name, one.value, etas, call_.terminal);
+    seen.text += sign_legend(call_.terminal);
     return seen;
   }
 
@@ -195,7 +197,6 @@ private:
 
   verb_call& call_;
   const status_wish wish_;
-  channel_view view_;
 };
 
 } // namespace

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <set>
 
 namespace task_runner::cli {
 
@@ -73,7 +74,7 @@ std::optional<std::string> signal_name(std::string text) {
   return std::nullopt;
 }
 
-/// Prints what an attempt has printed; all of it, but for what comes meanwhile.
+/// Prints what an attempt (from 1) has printed; all of it, but for what comes meanwhile.
 int print_output(const verb_call& call, const std::string& id, uint64_t attempt, uint64_t offset) {
   std::optional<uint64_t> end;
   for (;;) {
@@ -100,7 +101,20 @@ int print_output(const verb_call& call, const std::string& id, uint64_t attempt,
       call.terminal.write(wanted);
     }
     offset += wanted.size();
+    if (offset >= *end)
+      return exit_done;
   }
+}
+
+/// The same of the last attempt, that of now: another one may begin while somebody reads.
+int print_last_output(const verb_call& call, const std::string& id, uint64_t offset) {
+  const auto task = call.api().get(task_path(id));
+  if (!task.is_ok())
+    return call.fail(task, id);
+  const auto attempt = task.data()["attempt"].whole();
+  if (attempt <= 0)
+    return exit_done; // nothing has run, and nothing was printed
+  return print_output(call, id, static_cast<uint64_t>(attempt), offset);
 }
 
 /// What `retry --dead` asks for. Only what had ended by now: what dies again meanwhile is left alone.
@@ -157,6 +171,9 @@ int retry_dead(const verb_call& call) {
   const auto filter = dead_filter(call.given, since_ms, system_now_ms());
   bulk_counts counts;
   int code = exit_done;
+  // What was refused is found again by each portion: it is counted and told once. As it takes up room there,
+  // hardly more than `bulk_limit` come together before a portion does nothing.
+  std::set<std::string> refused_ids;
   for (;;) {
     const auto reply = call.api().post("/api/v1/tasks:retry", filter);
     if (!reply.is_ok()) {
@@ -170,10 +187,13 @@ int retry_dead(const verb_call& call) {
     counts.done += done;
     counts.is_more = data["more"].is_true();
     for (const auto& refused : data["refused"].items()) {
-      call.terminal.complain(printable(refused["id"].text()) + ": " + printable(refused["reason"].text()));
       code = exit_refused;
+      if (refused_ids.insert(refused["id"].text()).second)
+        call.terminal.complain(printable(refused["id"].text()) + ": " + printable(refused["reason"].text()));
+      else
+        --counts.matched;
     }
-    // What was refused is found again each time: without progress it would never end.
+    // Without progress it would never end.
     if (!counts.is_more || done == 0)
       break;
   }
@@ -201,7 +221,9 @@ int run_output(verb_call& call) {
       return call.misuse(std::string("--") + flag + " is no whole number");
     *number = *given;
   }
-  return for_each_word(call, [&](const std::string& id) { return print_output(call, id, attempt, offset); });
+  return for_each_word(call, [&](const std::string& id) {
+    return attempt == 0 ? print_last_output(call, id, offset) : print_output(call, id, attempt, offset);
+  });
 }
 
 int run_cancel(verb_call& call) {

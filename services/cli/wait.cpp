@@ -10,11 +10,27 @@ namespace task_runner::cli {
 
 namespace {
 
+using steady = std::chrono::steady_clock;
+
+/// A round of looks has at least so long, so that also a wait of no time learns how the tasks stand.
+constexpr std::chrono::milliseconds round_time_min{1'000};
+
 struct awaited {
   std::string id;
   bool is_over = false;
+  /// Nobody could be asked about it, and that is not borne with.
+  bool is_unreached = false;
   int code = exit_done;
 };
+
+/// From here on no call takes longer than until then; false when that has passed.
+bool hurry_until(daemon_api& daemon, steady::time_point end) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - steady::now());
+  if (left.count() <= 0)
+    return false;
+  daemon.hurry(std::min(connect_timeout, left), std::min(answer_timeout, left));
+  return true;
+}
 
 /// Looks at one task; false when nobody can tell how it stands for now.
 bool look(verb_call& call, outage& absence, awaited& one, bool tell) {
@@ -23,6 +39,7 @@ bool look(verb_call& call, outage& absence, awaited& one, bool tell) {
     if (absence.bears(reply))
       return false;
     one.is_over = true;
+    one.is_unreached = reply.status == 0;
     one.code = call.fail(reply, one.id);
     return true;
   }
@@ -45,7 +62,6 @@ bool look(verb_call& call, outage& absence, awaited& one, bool tell) {
 } // namespace
 
 int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids, const wait_way& way) {
-  using steady = std::chrono::steady_clock;
   note_interrupts();
   const auto began = steady::now();
   outage absence(call.terminal, way.was_there);
@@ -57,9 +73,17 @@ int wait_for_tasks(verb_call& call, const std::vector<std::string>& ids, const w
     return std::count_if(tasks.begin(), tasks.end(), [](const awaited& one) { return !one.is_over; });
   };
   for (;;) {
-    for (auto& one : tasks)
-      if (!one.is_over && !is_interrupted() && !look(call, absence, one, way.tells))
+    const auto round_end = steady::now() + round_time_min;
+    for (auto& one : tasks) {
+      if (one.is_over || is_interrupted())
+        continue;
+      if (way.timeout && !hurry_until(call.api(), std::max(began + *way.timeout, round_end)))
         break;
+      if (!look(call, absence, one, way.tells))
+        break;
+      if (one.is_unreached)
+        return one.code; // nor can the others be asked about
+    }
     if (unended() == 0)
       break;
     if (is_interrupted()) {

@@ -5,6 +5,7 @@
 #include "test/e2e/gate.hpp"
 
 #include <algorithm>
+#include <filesystem>
 
 using namespace task_runner::test;
 using json = nlohmann::json;
@@ -13,6 +14,22 @@ namespace {
 
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
+}
+
+size_t count_of(const std::string& part, const std::string& text) {
+  size_t count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+/// Where a task's output is kept; it must have printed something.
+std::filesystem::path output_file_of(const test_daemon& runner, const std::string& id) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(runner.state_dir() + "/output"))
+    if (entry.is_regular_file() && holds(entry.path().filename().string(), id))
+      return entry.path();
+  FAIL("there is no output of " << id);
+  return {};
 }
 
 } // namespace
@@ -230,4 +247,36 @@ TEST_CASE("in JSON no character is split, and what is no text is base64") {
     CHECK(other_bytes >= 2);
     CHECK(text.size() + other_bytes == expected.size() + 2);
   }
+}
+
+TEST_CASE("an output that cannot be read is waited for with growing pauses, and told once") {
+  test_daemon runner;
+  const gate end(runner.path("gate"));
+  const auto hidden = runner.push_line("echo hidden; " + end.wait_line() + "; echo back");
+  const auto talks =
+      runner.push_line("while [ ! -e " + runner.path("gate") + " ]; do echo tick; sleep 0.02; done");
+  REQUIRE(wait_until([&] { return runner.output(hidden) == "hidden\n"; }));
+  // The daemon follows no link: it has an output that is there and cannot be opened.
+  const auto file = output_file_of(runner, hidden);
+  const auto aside = std::filesystem::path(runner.path("aside"));
+  std::filesystem::rename(file, aside);
+  std::filesystem::create_symlink(aside, file);
+
+  process following(client_options(runner, {"follow", hidden, talks}));
+  const auto warnings = [&] { return count_of("cannot be followed", runner.log()); };
+  REQUIRE(wait_until([&] { return warnings() > 0; }));
+  const auto began = std::chrono::steady_clock::now();
+  REQUIRE(wait_until([&] { return warnings() >= 5; }));
+  // 100, 200, 400 and 800 ms, of which the first may be over already.
+  CHECK(std::chrono::steady_clock::now() - began >= std::chrono::milliseconds(1'200));
+  CHECK(count_of("task-runner: ", following.error_output()) == 1);
+  CHECK(holds(following.error_output(), "task-runner: waiting: cannot read the captured output"));
+  CHECK(holds(following.output(), "tick\n"));
+  std::filesystem::remove(file);
+  std::filesystem::rename(aside, file);
+  REQUIRE(following.wait_output("hidden\n"));
+  end.open();
+  CHECK(following.wait(std::chrono::seconds(30)) == process_end{true, 0});
+  CHECK(holds(following.output(), "back\n"));
+  CHECK(count_of("task-runner: ", following.error_output()) == 1);
 }

@@ -10,6 +10,22 @@ using json = nlohmann::json;
 
 namespace {
 
+/// Runs the client against a server that plays a daemon.
+run_result call_at(const scripted_server& server, std::vector<std::string> words) {
+  process_options start;
+  words.insert(words.begin(), task_runner_binary());
+  start.argv = std::move(words);
+  start.environment = {{"TASK_RUNNER_ADDRESS", "127.0.0.1:" + std::to_string(server.port())}};
+  return run_process(start, std::chrono::seconds(60));
+}
+
+/// A piece of an output that has so many bytes.
+std::string piece_text(size_t whole, const std::string& bytes) {
+  return "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nX-Task-State: running\r\n"
+         "X-Output-Size: " +
+         std::to_string(whole) + "\r\n\r\n" + bytes;
+}
+
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -137,6 +153,43 @@ TEST_CASE("output prints every byte that is kept, of any attempt") {
   refused_call(runner, 4, {"output", "--attempt", "3", id}, "attempt 3");
   refused_call(runner, 2, {"output", "--offset", "x", id}, "--offset");
   refused_call(runner, 2, {"output"}, "usage");
+}
+
+TEST_CASE("output is of one attempt, also when another one begins while it is read") {
+  const scripted_server server({
+      envelope_text(200, "ok", R"({"id":"a","state":"running","attempt":2})"),
+      piece_text(6, "abc"),
+      piece_text(6, "def"),
+      envelope_text(200, "ok", R"({"id":"a","state":"running","attempt":3})"),
+      piece_text(6, "f"),
+      envelope_text(200, "ok", R"({"id":"a","state":"pending","attempt":0})"),
+      piece_text(6, "ef"),
+      envelope_text(404, "no such task"),
+  });
+  auto ran = call_at(server, {"output", "a"});
+  CHECK(ran.end == process_end{true, 0});
+  CHECK(ran.output == "abcdef");
+  CHECK(call_at(server, {"output", "--offset", "5", "a"}).output == "f");
+  CHECK(call_at(server, {"output", "a"}).output.empty());
+  CHECK(call_at(server, {"output", "--attempt", "1", "--offset", "4", "a"}).output == "ef");
+  ran = call_at(server, {"output", "a"});
+  CHECK(ran.end == process_end{true, 4});
+  CHECK(holds(ran.error_output, "no such task"));
+  const auto asked = server.requests();
+  REQUIRE(asked.size() == 8);
+  CHECK(holds(asked[1], "/api/v1/tasks/a/output?offset=0&attempt=2 HTTP"));
+  CHECK(holds(asked[2], "/api/v1/tasks/a/output?offset=3&attempt=2 HTTP"));
+  CHECK(holds(asked[4], "/api/v1/tasks/a/output?offset=5&attempt=3 HTTP"));
+  CHECK(holds(asked[6], "/api/v1/tasks/a/output?offset=4&attempt=1 HTTP"));
+}
+
+TEST_CASE("output of a task that has not started is empty") {
+  daemon_options options;
+  options.flags = {"-task-mode=false"};
+  test_daemon runner(options);
+  const auto id = runner.push_line("echo never");
+  CHECK(called(runner, 0, {"output", id}).empty());
+  CHECK(called(runner, 0, {"output", "--json", id}).empty());
 }
 
 TEST_CASE("wait ends when the tasks have, with the first code that is not 0") {
@@ -322,7 +375,84 @@ TEST_CASE("push --wait bears with a daemon that is too busy right after the push
                 "true"};
   const auto ran = run_process(start, std::chrono::seconds(30));
   CHECK(ran.end == process_end{true, 0});
-  CHECK(ran.error_output.find("the daemon is away") != std::string::npos);
+  CHECK(ran.error_output == "task-runner: waiting: no answer in time\n");
+}
+
+TEST_CASE("wait --timeout holds against a daemon that does not answer any more") {
+  const scripted_server falls_silent({envelope_text(200, "ok", R"({"id":"a","state":"running"})")});
+  const scripted_server silent({});
+  const auto began = std::chrono::steady_clock::now();
+  const auto left = call_at(falls_silent, {"wait", "--timeout", "1s", "a"});
+  CHECK(left.end == process_end{true, 124});
+  CHECK(holds(left.error_output, "1 of 1 tasks have not ended in time"));
+  // Of one that never was there nothing is known.
+  const auto never = call_at(silent, {"wait", "--timeout", "0", "a", "b"});
+  CHECK(never.end == process_end{true, 3});
+  CHECK(holds(never.error_output, "did not answer within"));
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(30));
+}
+
+TEST_CASE("status --watch goes on when an answer is late") {
+  const std::string mail = R"({"mail":{"worker":1,"running":0,"pending":0,"delayed":0,"dead":0,"tasks":[]}})";
+  const scripted_server server({envelope_text(200, "ok", mail), envelope_text(504, "no answer in time"),
+                                envelope_text(503, "starting"), envelope_text(200, "ok", mail),
+                                envelope_text(400, "said by a test")});
+  const auto ran = call_at(server, {"status", "--watch", "--interval", "100ms"});
+  CHECK(ran.end == process_end{true, 1});
+  const auto line = std::string("mail state=open worker=1 running=0 pending=0 delayed=0 dead=0\n\n");
+  CHECK(ran.output == line + "no answer in time\n\nstarting\n\n" + line);
+  CHECK(ran.error_output == "task-runner: said by a test\n");
+}
+
+TEST_CASE("status tells people the daemon's own ETA, of all channels by one call") {
+  const scripted_server server({
+      envelope_text(
+          200, "ok",
+          R"({"a":{"worker":1,"pending":3},"b":{"worker":1,"pending":5},"c":{"worker":1,"pending":0}})"),
+      envelope_text(200, "ok",
+                    R"({"items":[{"channel":"a","eta_s":250},{"channel":"b","eta_s":null},)"
+                    R"({"channel":"c","eta_s":0}],"next":null})"),
+      envelope_text(200, "ok", R"({"worker":1,"pending":3})"),
+      envelope_text(404, "no such path"),
+      envelope_text(200, "ok", R"({"c":{"worker":1,"pending":0}})"),
+      envelope_text(200, "ok", R"({"a":{"worker":1,"pending":3}})"),
+  });
+  const variables surroundings{{"TASK_RUNNER_ADDRESS", "127.0.0.1:" + std::to_string(server.port())},
+                               {"NO_COLOR", "1"}};
+  const auto drawn = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> all{task_runner_binary(), "status"};
+    all.insert(all.end(), words.begin(), words.end());
+    terminal_process status(all, surroundings);
+    CHECK(status.wait() == process_end{true, 0});
+    return status.drawn();
+  };
+  const auto all = drawn({});
+  CHECK(holds(all, "⧗3 ⏸0 ✗0  eta 4m10s\n"));
+  CHECK(holds(all, "⧗5 ⏸0 ✗0\n"));
+  CHECK(holds(all, "⧗0 ⏸0 ✗0\n"));
+  // An older daemon keeps no statistics; where nothing waits, and without a terminal, they are not asked for.
+  CHECK(holds(drawn({"-c", "a"}), "⧗3 ⏸0 ✗0\n"));
+  CHECK(holds(drawn({}), "⧗0 ⏸0 ✗0\n"));
+  CHECK(holds(call_at(server, {"status"}).output, "a state=open worker=1"));
+  const auto asked = server.requests();
+  REQUIRE(asked.size() == 6);
+  CHECK(holds(asked[1], "GET /api/v1/statistics/channels?"));
+  CHECK(holds(asked[3], "GET /api/v1/statistics/channels?"));
+}
+
+TEST_CASE("retry --dead tells and counts once what several portions refuse") {
+  const std::string a = R"({"id":"a","reason":"it is held"})";
+  const std::string b = R"({"id":"b","reason":"no room"})";
+  const scripted_server server({
+      envelope_text(200, "ok", R"({"matched":10000,"done":9999,"more":true,"refused":[)" + a + "]}"),
+      envelope_text(200, "ok",
+                    R"({"matched":10000,"done":9998,"more":true,"refused":[)" + a + "," + b + "]}"),
+      envelope_text(200, "ok", R"({"matched":5,"done":3,"more":false,"refused":[)" + a + "," + b + "]}"),
+  });
+  const auto ran = call_at(server, {"retry", "--dead", "--json"});
+  CHECK(ran.end == process_end{true, 1});
+  CHECK(json::parse(ran.output) == json{{"matched", 20'002}, {"done", 20'000}, {"more", false}});
+  CHECK(ran.error_output == "task-runner: a: it is held\ntask-runner: b: no room\n");
 }
 
 TEST_CASE("why says in a sentence what a task waits for") {
