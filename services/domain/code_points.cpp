@@ -50,7 +50,7 @@ std::string escape_controls(std::string json) {
   while (!rest.empty()) {
     const auto one = next_point(rest);
     if (is_control(one.point)) {
-      std::array<char, 8> text{};
+      std::array<char, 12> text{};
       std::snprintf(text.data(), text.size(), "\\u%04x", static_cast<unsigned>(one.point));
       escaped += text.data();
     } else {

@@ -114,7 +114,7 @@ void append_json(std::string& out, std::string_view text) {
     } else if (c >= 0x80 && !valid) {
       out += "\\ufffd";
     } else if (is_control(one.point)) {
-      char escaped[8];
+      char escaped[12];
       std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(one.point));
       out += escaped;
     } else {
