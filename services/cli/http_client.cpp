@@ -120,9 +120,8 @@ struct http_client::parts {
           error{error_code::too_large, "the answer of " + authority + " is larger than " +
                                            std::to_string(answer_bytes_max) + " bytes"});
     if (failure == httplib::Error::ConnectionTimeout)
-      return result<http_reply>(
-          error{error_code::timeout,
-                "nobody answers at " + authority + " within " + seconds_of(call.connect_within)});
+      return result<http_reply>(error{error_code::timeout, "nobody answers at " + authority + " within " +
+                                                               seconds_of(call.connect_within)});
     if (failure == httplib::Error::Connection)
       return result<http_reply>(error{error_code::unavailable, "nobody answers at " + authority});
     if (too_late || steady::now() - began >= call.answer_within)

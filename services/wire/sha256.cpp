@@ -9,7 +9,7 @@ namespace task_runner {
 
 struct sha256::state {
   struct freed {
-    void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+    void operator()(EVP_MD_CTX* gone) const noexcept { EVP_MD_CTX_free(gone); }
   };
   std::unique_ptr<EVP_MD_CTX, freed> context{EVP_MD_CTX_new()};
 };
